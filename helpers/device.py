@@ -1,0 +1,58 @@
+"""The one place that knows about CUDA, Apple's MPS and the CPU."""
+
+import contextlib
+import random
+
+import numpy as np
+import torch
+
+from helpers.errors import CourseError
+
+
+def accelerator(wanted: str | None = None) -> torch.device:
+    """The device to compute on: the `wanted` one ("cuda", "cuda:1", "mps", "cpu"), or else the fastest there is.
+
+    Raises CourseError when `wanted` is no device of this machine.
+    """
+    present = torch.accelerator.current_accelerator(check_available=True)
+    best = present if present is not None and present.type in ("cuda", "mps") else torch.device("cpu")
+    if wanted is None:
+        return best
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise CourseError(f'"{wanted}" is no device: use "cuda", "mps" or "cpu", or leave it out.') from None
+    count = 1 if device.type == "cpu" else torch.accelerator.device_count() if device.type == best.type else 0
+    if (device.index or 0) >= count:
+        raise CourseError(f'"{wanted}" was asked for, but this machine does not have it: use "{best}" or leave it out.')
+    return device
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """How to lay out images [N, C, H, W]: channels last on CPU and CUDA, whose convolutions are faster so."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """A context for the forward pass: 16 bit on CUDA, where it pays; float32 elsewhere.
+
+    Prefers bfloat16, which needs no loss scaling. On a CPU without instructions for it, bfloat16 is many times slower.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def full_precision() -> contextlib.AbstractContextManager:
+    """A context in which CUDA's convolutions use all of float32 and the same algorithm every time.
+
+    Without it cuDNN rounds the factors to 10 bits (TF32), and printed digits differ from those of a CPU.
+    """
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def seed(number: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's generators, on every device, so that a run can be repeated."""
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002, libraries still draw from this global generator
+    torch.manual_seed(number)

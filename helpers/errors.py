@@ -1,0 +1,12 @@
+"""One kind of error for whatever a learner can mend: a bad photo, a wrong folder, no connection."""
+
+
+class CourseError(Exception):
+    """An error whose message is one sentence: what is wrong, where, and what to do about it.
+
+    In a notebook the sentence alone is shown, without the traceback (an IPython convention). In a program it is an
+    ordinary exception.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
