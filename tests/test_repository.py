@@ -1,0 +1,128 @@
+"""What a newcomer meets: the README's commands, the set-up cell, the check of the machine, the pictures."""
+
+import html
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import diagrams, machine, plotting
+from helpers.machine import ROOT
+
+README = (ROOT / "README.md").read_text()
+ENVIRONMENT = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && "
+
+
+def readme_commands(language):
+    return [line for block in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+
+
+def test_readme_has_two_commands_of_one_line_that_differ_only_in_their_end():
+    opening, testing = readme_commands("sh")
+    assert opening == ENVIRONMENT + ".venv/bin/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb"
+    assert testing == ENVIRONMENT + ".venv/bin/pytest"
+
+
+def test_windows_commands_are_the_same_ones():
+    there = [command.replace("\\", "/").replace("/Scripts/", "/bin/") for command in readme_commands("bat")]
+    assert [command.replace("py -m", "python3 -m") for command in there] == readme_commands("sh")
+
+
+def test_ci_runs_the_readmes_test_command():
+    extraction = re.search(r"^test_command=\$\((.*)\)$", (ROOT / ".ci/run").read_text(), re.MULTILINE).group(1)
+    extracted = subprocess.run(["bash", "-c", extraction], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert extracted.stdout.splitlines() == readme_commands("sh")[1:]
+    assert 'bash -c "$test_command"' in (ROOT / ".ci/run").read_text()
+
+
+def test_the_first_command_opens_the_first_notebook(tmp_path):
+    """The command as it is, but for a stand-in browser that is handed the page to open."""
+    program, *arguments = shlex.split(readme_commands("sh")[0].rpartition("&& ")[2])
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\ncp "${{1#file://}}" "{opened}.part" && mv "{opened}.part" "{opened}"\n')
+    browser.chmod(0o755)
+    surroundings = {"BROWSER": f"{browser} %s", "HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    command = [Path(sys.executable).with_name(Path(program).name), *arguments, "--port-retries=999", "--allow-root"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | surroundings, stderr=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(600):
+                if opened.exists():
+                    break
+                time.sleep(0.1)
+            address = html.unescape(re.search(r'href="([^"]+)"', opened.read_text()).group(1))
+            assert f"/lab/tree/{arguments[-1]}?token=" in address
+            contents = address.replace("/lab/tree/", "/api/contents/")
+            assert json.loads(urllib.request.urlopen(contents).read())["content"]["cells"]
+            assert b"<title>JupyterLab</title>" in urllib.request.urlopen(address).read()
+        finally:
+            server.terminate()
+
+
+@pytest.mark.parametrize("start", [".", "notebooks", "images", ".."])
+def test_set_up_cell_finds_helpers(start):
+    """From the root and from notebooks/ (JupyterLab, VS Code, nbval), and from above a fresh clone (Colab)."""
+    cells = json.loads((ROOT / "notebooks/00_start_here.ipynb").read_text())["cells"]
+    source = "".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"])
+    finding = source.partition("sys.path.insert(0, str(course))\n")
+    program = finding[0] + finding[1] + "import helpers\nprint(helpers.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=ROOT / start, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()) == ROOT / "helpers/__init__.py"
+
+
+def test_check_of_the_machine_finds_all_here():
+    findings = machine.check()
+    assert not [finding for finding in findings if finding.state == machine.MISSING]
+    assert {"Python", "packages", "memory", "accelerator", "animal silhouettes"} <= {each.what for each in findings}
+    assert machine.report(findings).endswith("This machine has what the course needs.")
+
+
+def test_check_of_the_machine_names_what_is_missing_and_its_cure(tmp_path, monkeypatch):
+    (tmp_path / "requirements.txt").write_text("torch>=99  # none\nno-such-package\nnumpy\n")
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    report = machine.report(machine.check())
+    assert "no-such-package is not installed" in report and "not >=99" in report
+    assert "pip install -r requirements.txt" in report and report.endswith("Missing: packages.")
+
+
+def test_check_of_the_machine_says_when_imagenet_dir_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGENET_DIR", str(tmp_path / "nowhere"))
+    assert "nowhere" in machine.report(machine.check())
+    assert machine.report(machine.check()).endswith("Missing: ImageNet photographs.")
+
+
+def test_python_m_helpers_prints_the_same_table_and_succeeds():
+    said = subprocess.run([sys.executable, "-m", "helpers"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.rstrip().endswith("This machine has what the course needs.")
+    assert not said.stderr
+
+
+def test_readme_shows_its_picture_with_the_pictures_alternative_text():
+    assert f"![{diagrams.alt('start_here')}](images/start_here.png)" in README
+
+
+def test_every_picture_is_drawn_by_code():
+    assert {path.stem for path in plotting.IMAGES.iterdir()} == set(diagrams.PICTURES)
+
+
+@pytest.mark.parametrize("name", diagrams.PICTURES)
+def test_committed_picture_is_what_the_code_draws(name):
+    committed, drawn = (
+        np.asarray(Image.open(file).convert("RGB"), dtype=float)
+        for file in (plotting.IMAGES / f"{name}.png", io.BytesIO(diagrams.draw(name)))
+    )
+    assert committed.shape == drawn.shape
+    assert Image.open(plotting.IMAGES / f"{name}.png").info["Description"] == diagrams.alt(name)
+    # Another release of Matplotlib may shift the edge of a letter; a changed number or colour differs by far more.
+    assert (abs(committed - drawn).max(axis=2) > 64).mean() < 0.002
