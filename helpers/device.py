@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -43,12 +44,18 @@ def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def full_precision() -> contextlib.AbstractContextManager:
-    """A context in which CUDA's convolutions use all of float32 and the same algorithm every time.
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """A context in which CUDA's convolutions use all of float32, so that printed digits are those of a CPU.
 
-    Without it cuDNN rounds the factors to 10 bits (TF32), and printed digits differ from those of a CPU.
+    Otherwise cuDNN rounds the factors to 10 bits (TF32).
     """
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    convolutions = torch.backends.cudnn.conv
+    before, convolutions.fp32_precision = convolutions.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before
 
 
 def seed(number: int) -> None:

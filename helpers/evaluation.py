@@ -30,13 +30,16 @@ class Predictions(NamedTuple):
     unreadable: list[str]
 
 
-def predict(network: Network, photos: Dataset, batch_size: int = 32, device: torch.device | None = None) -> Predictions:
+def predict(
+    network: Network, photos: Dataset, batch_size: int | None = None, device: torch.device | None = None
+) -> Predictions:
     """The logits of `network` for every (photograph, label) of a data set, in its order, with progress.
 
     Photographs are decoded by all cores; the network computes in float32, on `device` or the fastest there is. A
     photograph that cannot be read is named in `unreadable` and left out; if none can, the first sentence is raised.
     """
     device = device or devices.accelerator()
+    batch_size = batch_size or (16 if device.type == "cpu" else 128)  # what a small batch computes stays in the cache
     layout = devices.memory_format(device)
     module = network.module.to(device, memory_format=layout)
 

@@ -124,5 +124,4 @@ def test_committed_picture_is_what_the_code_draws(name):
     )
     assert committed.shape == drawn.shape
     assert Image.open(plotting.IMAGES / f"{name}.png").info["Description"] == diagrams.alt(name)
-    # Another release of Matplotlib may shift the edge of a letter; a changed number or colour differs by far more.
-    assert (abs(committed - drawn).max(axis=2) > 64).mean() < 0.002
+    assert (abs(committed - drawn).max(axis=2) > 48).mean() < 0.0002  # one changed digit is more

@@ -15,7 +15,7 @@ import torch
 from helpers import datasets, device, evaluation, pretrained
 
 ROUNDS = 5
-BATCH = 32
+BATCH = 16
 
 
 def seconds(function) -> float:
