@@ -129,10 +129,7 @@ def package_folder(package: str) -> Path:
 
 
 def imagenet_categories() -> list[str]:
-    """The names of ImageNet's 1,000 categories, in the order of a network's logits (from torchvision).
-
-    They are not unique: 134 is the bird and 517 the machine called crane, 638 and 639 are both called maillot.
-    """
+    """The names of ImageNet's 1,000 categories, in the order of a network's logits (from torchvision)."""
     return torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
 
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from helpers import device as devices
 from helpers.errors import CourseError
 from helpers.pretrained import Network
+from helpers.progress import progress
 
 
 class Predictions(NamedTuple):
@@ -55,7 +55,7 @@ def predict(
         torch.inference_mode(),
         devices.full_precision(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(photos), desc=network.name, unit=" photos", delay=2, leave=False) as progress,
+        progress(total=len(photos), desc=network.name, unit=" photos") as bar,
     ):
         # Decoding and computing take turns, since both use all cores; CUDA computes on while the next batch is read.
         for start in range(0, len(photos), batch_size):
@@ -67,7 +67,7 @@ def predict(
                 logits.append(module(torch.stack(images).to(device, memory_format=layout)))
                 indices += index
                 labels += label
-            progress.update(len(batch))
+            bar.update(len(batch))
     if not logits:
         raise CourseError(unreadable[0] if unreadable else "There are no photographs: name a folder of some.")
     return Predictions(torch.cat(logits).cpu(), torch.tensor(labels), torch.tensor(indices), unreadable)

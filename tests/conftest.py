@@ -1,11 +1,4 @@
-"""What the tests share: an environment without a machine's own data and weights, a photograph, the networks."""
-
-import os
-import tempfile
-
-# Before anything imports tqdm; the kernels that nbval starts inherit all of it.
-os.environ.update(TQDM_DISABLE="1", TORCH_HOME=f"{tempfile.gettempdir()}/torch_home_{os.getpid()}", no_proxy="*")
-os.environ.pop("IMAGENET_DIR", None)
+"""What the tests share: a photograph, the networks, and a place for checkpoints."""
 
 import hashlib
 from collections.abc import Callable

@@ -14,6 +14,7 @@ import socketserver
 import struct
 import threading
 import time
+import types
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from torch import nn
 
@@ -290,6 +292,19 @@ def fetch_from(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> 
                 raise
 
     return call
+
+
+def load_weights_from_a_server_of_other_bytes(place: Place) -> None:
+    weights = torchvision.models.get_model_weights("resnet18").IMAGENET1K_V1.value
+    place.patch.setenv("TORCH_HOME", str(place.folder))
+    with serving(send(STATE, len(STATE))) as url:
+        elsewhere = dataclasses.replace(weights, url=url.replace("weights", "resnet18-01234567"))
+        enumeration = types.SimpleNamespace(IMAGENET1K_V1=elsewhere)
+        place.patch.setattr(torchvision.models, "get_model_weights", lambda name: enumeration)
+        try:
+            pretrained.load("resnet18")
+        finally:
+            assert [path for path in place.folder.rglob("*") if path.is_file()] == []
 
 
 def fetch_from_a_server_that_stalls_halfway(place: Place) -> None:
@@ -605,6 +620,11 @@ TABLE = [
         *("download.pytorch.org", "no answer in 1 s", CURE),
     ),
     row("other bytes than published", fetch_from(send(STATE[::-1], len(STATE))), "not the published file", CURE),
+    row(
+        "weights of other bytes than published",
+        load_weights_from_a_server_of_other_bytes,
+        *("resnet18-01234567.pth", "not the published file", 'pretrained.load("efficientnet_lite0")'),
+    ),
     row("server that breaks off", fetch_from(send(STATE[:100], len(STATE))), "weights.pth", CURE),
     row("server that stalls halfway", fetch_from_a_server_that_stalls_halfway, "broke off", "timed out", CURE),
     row("gone from the server", fetch_from(lambda handler: handler.send_error(404)), "broke off", "404", CURE),

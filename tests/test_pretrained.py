@@ -1,8 +1,10 @@
 import shutil
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
@@ -52,21 +54,17 @@ def test_an_embedded_network_errs_on_the_labelled_photographs_as_published(predi
     assert evaluation.top_k_error(logits, labels, k).value == pytest.approx(error)
 
 
-@EMBEDDED
-def test_a_photograph_becomes_a_normalised_square(networks, photo, name):
-    image = networks[name].preprocess(photo)
-    assert (image.shape, image.dtype) == ((3, 224, 224), torch.float32)
-
-
 @pytest.mark.parametrize(
-    ("name", "black", "white"),
-    [("efficientnet_lite0", [-127 / 128] * 3, [1.0] * 3), ("squeezenet1_1", [-123.68, -116.779, -103.939], None)],
+    ("name", "interpolation", "mean", "std"),
+    [
+        ("efficientnet_lite0", Image.Resampling.BICUBIC, [127] * 3, 128),
+        ("squeezenet1_1", Image.Resampling.BILINEAR, [123.68, 116.779, 103.939], 1),
+    ],
 )
-def test_preprocessing_brings_pixels_to_the_range_that_the_weights_expect(networks, photo, name, black, white):
-    size = (300, 240)
-    for colour, expected in (("black", black), ("white", white or [255 + value for value in black])):
-        image = networks[name].preprocess(photo.resize(size).point(lambda _, value=colour: 255 * (value == "white")))
-        torch.testing.assert_close(image, torch.tensor(expected)[:, None, None].expand(3, 224, 224), rtol=0, atol=1e-4)
+def test_a_photograph_becomes_the_square_that_the_weights_expect(networks, photo, name, interpolation, mean, std):
+    square = photo.resize((336, 224), interpolation).crop((56, 0, 280, 224))
+    expected = (torch.from_numpy(np.array(square)) - torch.tensor(mean)) / std
+    torch.testing.assert_close(networks[name].preprocess(photo), expected.permute(2, 0, 1), rtol=0, atol=1e-4)
 
 
 @EMBEDDED
@@ -87,13 +85,18 @@ def test_a_network_from_the_cache_is_torchvisions(publish, photo, name):
     torch.manual_seed(0)
     options = {"aux_logits": True, "transform_input": True, "init_weights": False} if name == "googlenet" else {}
     original = torchvision.models.get_model(name, weights=None, **options).eval()
+    for weight in original.parameters():
+        if weight.ndim > 1:
+            nn.init.kaiming_normal_(weight)  # so that a change of the image reaches the logits
     path = publish(original.state_dict())
     network = pretrained.load(name)
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     image = network.preprocess(photo)
     torch.testing.assert_close(image, weights.transforms()(photo), rtol=0, atol=1e-5)
     with torch.inference_mode():
-        torch.testing.assert_close(network.module(image[None]), original(image[None]))
+        logits = original(image[None])
+        torch.testing.assert_close(network.module(image[None]), logits)
+        assert (original(image[None] + 0.01) - logits).abs().max() > 0.001 * logits.abs().max()
     assert not network.module.training
     assert network.categories == weights.meta["categories"]
     assert network.source == f"{path.name} of torchvision"
@@ -120,6 +123,11 @@ def test_the_cache_is_torchvisions_and_its_file_names_carry_a_hash(tmp_path, mon
     path = pretrained.weights_file(name)
     assert path.parent == tmp_path / "hub" / "checkpoints"
     assert len(bytes.fromhex(path.stem.rpartition("-")[2])) == 4
+
+
+def test_efficientnet_lite0_normalises_with_the_constants_of_its_training():
+    norms = [module for module in EfficientNetLite0().modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
 @pytest.mark.parametrize("stride", [1, 2])
