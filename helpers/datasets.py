@@ -211,22 +211,27 @@ def class_folders(folder: str | Path) -> Photos:
 
 
 def imagenet_folder(folder: str | Path | None = None) -> Photos:
-    """Photographs in folders named by wnid, all 1,000 or fewer, labelled with the numbers of ImageNet's categories.
+    """Photographs in folders named by ImageNet category, all 1,000 or fewer, labelled with the category's number.
 
+    A folder's name is a wnid ("n02123045") or torchvision's name of the category ("tabby", "golf ball" or "golf_ball").
     Without `folder`, the validation set that the environment variable IMAGENET_DIR names.
     """
     folder = folder or os.environ.get("IMAGENET_DIR")
     if not folder:
         raise CourseError("No folder was named: give one, or set the environment variable IMAGENET_DIR.")
     classes = _class_folders(folder)
-    wnids = imagenet_wnids()
-    unknown = [path.name for path in classes if path.name not in wnids]
+    categories, wnids = imagenet_categories(), imagenet_wnids()
+    numbers = {wnid: number for number, wnid in enumerate(wnids)}
+    numbers |= {name.lower(): number for number, name in enumerate(categories)}
+    labels = [numbers.get(path.name.lower().replace("_", " ")) for path in classes]
+    unknown = [path.name for path, label in zip(classes, labels, strict=True) if label is None]
     if unknown:
         raise CourseError(
             f'"{folder}" has folders that are no ImageNet category ({", ".join(unknown[:3])}'
-            f'{", …" if len(unknown) > 3 else ""}): name them by wnid, such as "{wnids[0]}", or use class_folders.'
+            f'{", …" if len(unknown) > 3 else ""}): name them by wnid ("{wnids[0]}") or category ("{categories[0]}"), '
+            "or use class_folders."
         )
-    return _labelled(classes, [wnids.index(path.name) for path in classes], imagenet_categories())
+    return _labelled(classes, labels, categories)
 
 
 def _require_folder(folder: str | Path) -> Path:

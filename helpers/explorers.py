@@ -33,3 +33,14 @@ def guess(network: Network, photo: Image.Image, k: int = 5) -> evaluation.Guesse
     device = next(network.module.parameters()).device
     with torch.inference_mode():
         return evaluation.top_k(network.module(network.preprocess(photo)[None].to(device)).cpu(), k)
+
+
+def temperature(logits: torch.Tensor, categories: list[str], temperature: float) -> Figure:
+    """softmax(logits [classes] / temperature): the five likeliest as bars, and all of them in falling order."""
+    probabilities, classes = evaluation.top_k(logits[None] / temperature, k=len(logits))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5))
+    names = [categories[index] for index in classes[0, :5]]
+    plotting.guess_bars(left, names, probabilities[0, :5], title=f"temperature {temperature:g}")
+    right.plot(range(1, len(logits) + 1), probabilities[0].clamp(min=1e-12))
+    right.set(xscale="log", yscale="log", ylim=(1e-8, 2), xlabel="rank of the category", ylabel="probability")
+    return figure

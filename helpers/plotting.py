@@ -1,6 +1,7 @@
 """One style for every figure of the course, and one way to show a figure, with words for those who cannot see it."""
 
 import base64
+import html
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -121,6 +122,39 @@ def photo_upload(draw: Callable[[Image.Image], Figure], alt: str) -> None:
 
     button.observe(answer, names="value")
     _display(alt, widget=widgets.VBox([button, below]))
+
+
+def sortable_table(rows: list[dict[str, Any]], formats: dict[str, str], sort_by: str) -> None:
+    """Show a table of text with a menu of columns to sort by; None is shown as -, and sorted last.
+
+    rows: one dictionary a row, with the columns of `formats` (a format such as "{:.1f}" for each) in their order.
+    """
+
+    def table(column: str) -> str:
+        ordered = sorted(rows, key=lambda row: (row[column] is None, row[column]))
+        lines = [list(formats)]
+        lines += [
+            [form.format(row[name]) if row[name] is not None else "-" for name, form in formats.items()]
+            for row in ordered
+        ]
+        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        )
+
+    menu = widgets.Dropdown(options=list(formats), value=sort_by, description="sort by")
+    text = widgets.HTML()
+
+    def fill(_: Any = None) -> None:
+        text.value = f"<pre>{html.escape(table(menu.value))}</pre>"
+
+    menu.observe(fill, names="value")
+    fill()
+    _display(table(sort_by), widget=widgets.VBox([menu, text]))
 
 
 def _display(alt: str, picture: bytes | None = None, widget: widgets.Widget | None = None) -> None:

@@ -670,13 +670,14 @@ def test_whatever_is_not_one_sentence_is_told_from_one(text):
     assert is_one_sentence('"a.b/c.jpg" is (quite (deep)): use model.load("x") (or 0.5).')
 
 
-def test_a_bad_photograph_among_good_ones_is_named_and_left_out(place):
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_bad_photograph_among_good_ones_is_named_and_left_out(place, batch_size):
     for name in ("a.jpg", "c.jpg", "e.jpg"):
         place.save(name)
     place.cut("b.jpg")
     place.write("d.jpg", b"text")
     photos = datasets.photos_in(place.folder)
-    logits, labels, indices, unreadable = evaluation.predict(place.network, photos, batch_size=2)
+    logits, labels, indices, unreadable = evaluation.predict(place.network, photos, batch_size)
     assert indices.tolist() == [0, 2, 4]
     assert (len(logits), len(labels)) == (3, 3)
     assert [re.search(r"(\w+\.jpg)", sentence).group(1) for sentence in unreadable] == ["b.jpg", "d.jpg"]
