@@ -16,7 +16,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"  # means nothing without the
 def execute(path: Path) -> None:
     """Run one notebook in a fresh kernel in its own folder, and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": path.parent}}).execute()
+    options = {"timeout": 300, "record_timing": False, "coalesce_streams": True}
+    NotebookClient(notebook, **options, resources={"metadata": {"path": path.parent}}).execute()
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -77,4 +77,3 @@ def test_full_precision_holds_within_its_context_and_no_longer():
         assert torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item() == 9
         raise KeyboardInterrupt
     assert torch.backends.cudnn.conv.fp32_precision == before
-    assert torch.backends.cudnn.allow_tf32
