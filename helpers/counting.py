@@ -34,7 +34,7 @@ class Row(NamedTuple):
 def count(network: nn.Module, image: tuple[int, ...] = (3, 224, 224), *, every: bool = False) -> list[Row]:
     """A Row for each layer of `network`, in the order of the calls, for one image of shape (C, H, W).
 
-    Layers that have no parameters and keep the shape (ReLU, dropout) are left out, unless `every`. Nothing is
+    Layers that neither have parameters nor change the shape (ReLU, dropout) are left out, unless `every`. Nothing is
     computed and no memory is taken: the forward pass runs on the meta device, where tensors have shapes but no
     values. The network may be on any device (also built under `torch.device("meta")`), stays where it is, and is
     counted in the mode it is in (a network in training mode may have more heads). Raises CourseError for an image
@@ -50,8 +50,8 @@ def count(network: nn.Module, image: tuple[int, ...] = (3, 224, 224), *, every: 
     def leave(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
         parameters = 0 if module in seen else sum(parameter.numel() for parameter in module.parameters())
         seen.add(module)
-        if every or parameters or output.shape != inputs[0].shape:
-            mult_adds = (counter.get_total_flops() - before[module]) // 2
+        mult_adds = (counter.get_total_flops() - before[module]) // 2
+        if every or parameters or mult_adds or output.shape != inputs[0].shape:
             shape = tuple(output.shape[1:])
             rows.append(Row(names[module], type(module).__name__, shape, parameters, mult_adds, output[0].numel()))
 

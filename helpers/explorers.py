@@ -3,9 +3,12 @@
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.patches import Rectangle
+from PIL import Image, ImageOps
+from torch import nn
+from torchvision.transforms.v2 import functional as images
 
-from helpers import evaluation, plotting
+from helpers import evaluation, plotting, receptive_field
 from helpers.pretrained import Network
 
 
@@ -43,4 +46,75 @@ def temperature(logits: torch.Tensor, categories: list[str], temperature: float)
     plotting.guess_bars(left, names, probabilities[0, :5], title=f"temperature {temperature:g}")
     right.plot(range(1, len(logits) + 1), probabilities[0].clamp(min=1e-12))
     right.set(xscale="log", yscale="log", ylim=(1e-8, 2), xlabel="rank of the category", ylabel="probability")
+    return figure
+
+
+def seen_by_one_unit(photo: Image.Image, kernel: int, stride: int, depth: int, dilation: int) -> Figure:
+    """What one unit sees of a photograph, scaled to 224 x 224, behind `depth` equal convolutions (`kernel` odd).
+
+    Left: the squares that the units of each layer see, the last and widest in orange. Right: the widest one cut out;
+    pixels that no path reaches are black, what lies outside the photograph is grey.
+    """
+    network = convolutions(kernel, stride, depth, dilation)
+    fields = list(receptive_field.fields(network).values())
+    last, size = fields[-1], 224
+    with torch.no_grad():
+        unit = network(torch.zeros(1, 1, size, size)).shape[-1] // 2
+    reached = receptive_field.measured(network, str(depth - 1), size) > 0
+    photo = images.to_image(ImageOps.fit(photo, (size, size)))
+    centre, margin = unit * last.jump, min(last.size // 2, size)  # a wider cut would only show more grey
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4))
+    plotting.show_photo(left, photo.permute(1, 2, 0).numpy(), f"behind layer {depth}: {last.size} x {last.size} pixels")
+    for field in fields:
+        corner, final = centre - field.size // 2 - 0.5, field is last
+        style = {"edgecolor": plotting.ORANGE if final else plotting.YELLOW, "linewidth": 3 if final else 1.5}
+        left.add_patch(Rectangle((corner, corner), field.size, field.size, fill=False, **style))
+    left.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
+    cut = images.pad(photo * reached, [margin] * 4, fill=128)
+    cut = cut[:, centre : centre + 2 * margin + 1, centre : centre + 2 * margin + 1]
+    plotting.show_photo(right, cut.permute(1, 2, 0).numpy(), f"what it sees; its neighbour: {last.jump} px on")
+    return figure
+
+
+def convolutions(kernel: int, stride: int, depth: int, dilation: int) -> nn.Sequential:
+    """`depth` convolutions of one channel, one after the other, padded so that stride 1 keeps the size."""
+    padding = (kernel - 1) * dilation // 2
+    return nn.Sequential(*(nn.Conv2d(1, 1, kernel, stride, padding, dilation) for _ in range(depth)))
+
+
+ACTIVATIONS = {"ReLU": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+def passed_gradient(activation: str, spread: float, inputs: int = 10_001) -> torch.Tensor:
+    """The slopes of one of ACTIVATIONS at the quantiles of a normal distribution with deviation `spread`, [inputs].
+
+    Their mean is the share of the gradient that a unit passes back on average.
+    """
+    quantiles = (torch.arange(inputs, dtype=torch.float64) + 0.5) / inputs
+    x = (torch.special.ndtri(quantiles) * spread).requires_grad_()
+    return torch.autograd.grad(ACTIVATIONS[activation](x).sum(), x)[0]
+
+
+def saturation(activation: str, spread: float, layers: int) -> Figure:
+    """Left: an activation function, its slope, and how the inputs of deviation `spread` lie under them. Right: the
+    share of the gradient that is left behind 1 to `layers` layers, for each of ACTIVATIONS, on a logarithmic scale.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5))
+    x = torch.linspace(-6, 6, 241, requires_grad=True)
+    y = ACTIVATIONS[activation](x)
+    slope = torch.autograd.grad(y.sum(), x)[0]
+    density = torch.exp(-((x.detach() / spread) ** 2) / 2)
+    left.fill_between(x.detach(), density, color=plotting.YELLOW, alpha=0.6, linewidth=0)
+    left.plot(x.detach(), y.detach(), color=plotting.BLUE, linestyle="-")
+    left.plot(x.detach(), slope, color=plotting.RED, linestyle="--")
+    left.annotate("its slope", (-5.9, 0.12), color=plotting.RED)
+    left.annotate(activation, (5.9, 1.12), ha="right", color=plotting.BLUE)
+    left.set(ylim=(-1.1, 1.6), xlabel=f"input (yellow: how they lie, deviation {spread:g})")
+    depths = torch.arange(1, layers + 1)
+    for (name, _), marker in zip(ACTIVATIONS.items(), "os^", strict=True):
+        share = passed_gradient(name, spread).mean() ** depths
+        style = {"linewidth": 4, "alpha": 1.0} if name == activation else {"linewidth": 2, "alpha": 0.5}
+        right.plot(depths, share, marker=marker, **style)
+        right.annotate(f"  {name}", (layers, share[-1]), va="center")
+    right.set(yscale="log", xlabel="layers", title="gradient that is left", xlim=(0.5, layers * 1.35 + 0.5))
     return figure
