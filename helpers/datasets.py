@@ -39,7 +39,7 @@ def read_photo(source: str | Path | BinaryIO, name: str | None = None) -> Image.
     """
     name = f'"{name or source}"'
     if isinstance(source, str | Path):
-        _require_file(Path(source))
+        source = _require_file(Path(source).expanduser())
     try:
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -50,7 +50,7 @@ def read_photo(source: str | Path | BinaryIO, name: str | None = None) -> Image.
                 raise CourseError(f"{name} is {width} x {height} pixels, too narrow for a photograph: crop it.")
             photo.load()
             ImageOps.exif_transpose(photo, in_place=True)
-            return _to_rgb(photo)
+            return _to_rgb(photo, name)
     except CourseError:
         raise
     except PermissionError:
@@ -65,24 +65,28 @@ def read_photo(source: str | Path | BinaryIO, name: str | None = None) -> Image.
         raise CourseError(f"{name} is damaged and cannot be decoded ({reason}): copy or export it again.") from error
 
 
-def _require_file(path: Path) -> None:
+def _require_file(path: Path) -> Path:
     try:
         if path.is_dir():
             raise CourseError(f'"{path}" is a folder, not a photograph: name a file in it, or read it as a folder.')
         if not path.exists():
             raise CourseError(f'"{path}" does not exist: check the path (this program runs in "{Path.cwd()}").')
-    except PermissionError:
-        raise CourseError(f'"{path}" may not be read: change the permissions of its folder or copy it.') from None
+        if path.stat().st_size == 0:
+            raise CourseError(f'"{path}" is empty, of 0 bytes: copy or export it again.')
+    except OSError as error:
+        reason = error.strerror
+        raise CourseError(f'"{path}" may not be read ({reason}): check the path and its permissions.') from None
+    return path
 
 
-def _to_rgb(photo: Image.Image) -> Image.Image:
+def _to_rgb(photo: Image.Image, name: str) -> Image.Image:
     if photo.mode.startswith("I"):  # 16 bits a pixel, which convert("RGB") would clip to white
         values = np.asarray(photo)
         if values.min() < 0 or values.max() > 65535:
-            raise ValueError("its pixels have more than 16 bits")
+            raise CourseError(f"{name} has pixels of more than 16 bits: export it again with 8 bits a channel.")
         photo = Image.fromarray((values / 257).round().astype(np.uint8))
     if photo.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
+        raise CourseError(f"{name} has floating-point pixels: export it again with 8 bits a channel.")
     if photo.has_transparency_data:
         photo = photo.convert("RGBA")
         photo = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo)
@@ -216,14 +220,21 @@ def imagenet_folder(folder: str | Path | None = None) -> Photos:
     A folder's name is a wnid ("n02123045") or torchvision's name of the category ("tabby", "golf ball" or "golf_ball").
     Without `folder`, the validation set that the environment variable IMAGENET_DIR names.
     """
-    folder = folder or os.environ.get("IMAGENET_DIR")
     if not folder:
-        raise CourseError("No folder was named: give one, or set the environment variable IMAGENET_DIR.")
+        folder = os.environ.get("IMAGENET_DIR")
+        if not folder:
+            raise CourseError("No folder was named: give one, or set the environment variable IMAGENET_DIR.")
+        try:
+            _require_folder(folder)
+        except CourseError as error:
+            raise CourseError(f"The environment variable IMAGENET_DIR is wrong: {error}") from None
     classes = _class_folders(folder)
     categories, wnids = imagenet_categories(), imagenet_wnids()
     numbers = {wnid: number for number, wnid in enumerate(wnids)}
     numbers |= {name.lower(): number for number, name in enumerate(categories)}
-    labels = [numbers.get(path.name.lower().replace("_", " ")) for path in classes]
+    numbers |= {name: number for number, name in enumerate(categories)}  # 264 is a Cardigan, 474 a cardigan
+    names = [path.name.replace("_", " ") for path in classes]
+    labels = [numbers.get(name, numbers.get(name.lower())) for name in names]
     unknown = [path.name for path, label in zip(classes, labels, strict=True) if label is None]
     if unknown:
         raise CourseError(
@@ -236,22 +247,27 @@ def imagenet_folder(folder: str | Path | None = None) -> Photos:
 
 def _require_folder(folder: str | Path) -> Path:
     folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise CourseError(f'"{folder}" {what}: check the path (this program runs in "{Path.cwd()}").')
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise CourseError(f'"{folder}" may not be read: change its permissions or copy it.')
+    try:
+        if not folder.is_dir():
+            what = "is a file, not a folder" if folder.exists() else "does not exist"
+            raise CourseError(f'"{folder}" {what}: check the path (this program runs in "{Path.cwd()}").')
+        next(folder.iterdir(), None)
+    except OSError as error:
+        _refuse(error)
     return folder
 
 
+def _refuse(error: OSError) -> None:
+    reason = error.strerror
+    raise CourseError(f'"{error.filename}" may not be read ({reason}): check the path and its permissions.') from None
+
+
 def _photo_paths(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse):  # Path.rglob passes over what it may not read
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in EXTENSIONS)
 
 
 def _class_folders(folder: str | Path) -> list[Path]:
@@ -296,8 +312,12 @@ def from_torchvision(name: str, *, training: bool) -> Photos | Arrays:
     build = getattr(torchvision.datasets, name)
     try:
         data = build(DOWNLOADS, **arguments)
+    except FileNotFoundError:  # left by a download or an extraction that was broken off
+        raise CourseError(
+            f'The files of {name} in "{DOWNLOADS}" are incomplete: delete them there, and start again.'
+        ) from None
     except RuntimeError:  # what torchvision raises when the files are not there yet
-        cure = f'use datasets.animal_shapes(), which needs none, or put the files of {name} into "{DOWNLOADS}".'
+        cure = f'use datasets.animal_shapes(), which needs no download, or put the files of {name} into "{DOWNLOADS}".'
         with files.downloading(server, DOWNLOADS, cure):
             data = build(DOWNLOADS, **arguments, download=True)
     categories = list(data.classes)

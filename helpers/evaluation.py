@@ -84,7 +84,7 @@ def top_k(logits: torch.Tensor, k: int = 5) -> Guesses:
     """The k classes with the largest logits [N, classes], with their probabilities by softmax.
 
     Among equal logits the lower class number comes first, as with argmax. With k > classes there are only `classes`
-    guesses. Raises CourseError for k < 1 and for logits that are NaN.
+    guesses. Raises CourseError for k < 1 and for logits that are NaN or infinite.
     """
     _check(logits, k)
     order = logits.argsort(dim=1, descending=True, stable=True)[:, :k]
@@ -111,8 +111,11 @@ def top_k_error(logits: torch.Tensor, labels: torch.Tensor, k: int = 1) -> Error
     """
     _check(logits, k)
     count, classes = logits.shape
-    if len(labels) != count or count == 0:
-        raise CourseError(f"There are {count} rows of logits and {len(labels)} labels: give one label for each row.")
+    if labels.shape != (count,):
+        shape = list(labels.shape)
+        raise CourseError(f"There are {count} rows of logits and labels [N] of shape {shape}: give one for each row.")
+    if count == 0:
+        raise CourseError("There are no photographs: name a folder of some.")
     if labels.min() < 0 or labels.max() >= classes:
         raise CourseError(
             f"The labels run from {labels.min()} to {labels.max()}, but the classes from 0 to {classes - 1}: "
@@ -140,9 +143,9 @@ def _check(logits: torch.Tensor, k: int) -> None:
         raise CourseError(f"The logits have the shape {list(logits.shape)}: give one row per photograph, [N, classes].")
     if k < 1:
         raise CourseError(f"k = {k} leaves no guess: choose k of 1 or more.")
-    rows = logits.isnan().any(dim=1).nonzero().flatten()
+    rows = (logits.isnan() | logits.isposinf()).any(dim=1).nonzero().flatten()
     if len(rows):
         raise CourseError(
-            f"The logits of row {rows[0]} are not numbers (NaN, in {len(rows)} of {len(logits)} rows): "
+            f"The logits of row {rows[0]} are not finite (NaN or infinity, in {len(rows)} of {len(logits)} rows): "
             "look for a division by zero or a learning rate that is too high."
         )

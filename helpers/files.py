@@ -53,7 +53,10 @@ def unpickle_arrays(content: bytes, path: Path) -> object:
     try:
         return _ArraysOnly(io.BytesIO(content)).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
-        raise CourseError(f'"{path}" is no pickle of arrays alone, so it was not read ({error}).') from error
+        reason = str(error).rstrip(".")
+        raise CourseError(
+            f'"{path}" is no pickle of arrays alone ({reason}), so it was not read: install or download it again.'
+        ) from error
 
 
 def load_state_dict(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
@@ -82,6 +85,14 @@ def fill(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) ->
             f'"{path}" is not a checkpoint of {type(module).__name__} (its layers have other names or shapes): '
             "choose the network it was saved from."
         ) from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; unlike Path.is_file also where its folder may not be looked into."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ def _accelerator() -> Finding:
 
 
 def _weights() -> list[Finding]:
-    from helpers import pretrained
+    from helpers import files, pretrained
     from helpers.errors import CourseError
 
     findings = []
@@ -108,7 +108,7 @@ def _weights() -> list[Finding]:
         except CourseError as error:
             found, state = str(error), MISSING
         findings.append(Finding(f"weights of {name}", state, found, INSTALL))
-    cached = [name for name in pretrained.FROM_TORCHVISION if pretrained.weights_file(name).exists()]
+    cached = [name for name in pretrained.FROM_TORCHVISION if files.is_there(pretrained.weights_file(name))]
     absent = [name for name in pretrained.FROM_TORCHVISION if name not in cached]
     folder = pretrained.weights_file("alexnet").parent
     if cached:

@@ -157,11 +157,12 @@ def _load_from_torchvision(name: str) -> Network:
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     path = weights_file(name)
     sha256 = path.stem.rpartition("-")[2]  # torchvision's file names end in the first 8 digits
-    if not path.exists():
+    if not files.is_there(path):
         size = weights.meta["_file_size"]
         cure = (
-            f'use pretrained.load("efficientnet_lite0"), which needs none, or fetch {weights.url} ({size:.0f} MB) '
-            f'elsewhere and put it into "{path.parent}" (or set TORCH_HOME to a folder of yours).'
+            f'use pretrained.load("efficientnet_lite0"), which needs no download, or fetch '
+            f"{weights.url} ({size:.0f} MB) elsewhere and put it "
+            f'into "{path.parent}" (or set TORCH_HOME to a folder of yours).'
         )
         with files.downloading(weights.url, path.parent, cure):
             torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=sha256)

@@ -379,6 +379,29 @@ def read_forbidden(name: str, forbid: str) -> Callable[[Place], Image.Image]:
     return call
 
 
+def list_forbidden(forbid: str, folder: str = "") -> Callable[[Place], datasets.Photos]:
+    def call(place: Place) -> datasets.Photos:
+        place.tree("a.jpg", "below/b.jpg")
+        with forbidden(place.folder / forbid):
+            return datasets.photos_in(place.folder / folder)
+
+    return call
+
+
+def load_from_a_forbidden_cache(place: Place) -> None:
+    place.patch.setenv("TORCH_HOME", str(place.folder / "home"))
+    place.patch.setattr(files, "_require_connection", lambda url, cure: None)
+    (place.folder / "home").mkdir()
+    with forbidden(place.folder / "home"):
+        pretrained.load("resnet18")
+
+
+def read_half_an_imagenette(place: Place) -> None:
+    place.patch.setattr(datasets, "DOWNLOADS", place.folder)
+    (place.folder / "imagenette2-160" / "train" / "n01440764").mkdir(parents=True)
+    datasets.from_torchvision("Imagenette", training=True)
+
+
 def guess_one_pixel(place: Place) -> evaluation.Guesses:
     place.save("dot.png", Image.new("RGB", (1, 1), RED))
     return evaluation.top_k(evaluation.predict(place.network, datasets.photos_in(place.folder)).logits, 5)
@@ -426,7 +449,7 @@ TABLE = [
     row("truncated JPEG", lambda at: datasets.read_photo(at.cut("half.jpg")), "half.jpg", "damaged", "export it again"),
     row("truncated PNG", lambda at: datasets.read_photo(at.cut("half.png")), "half.png", "damaged", "export it again"),
     row("truncated WebP", lambda at: datasets.read_photo(at.cut("half.webp")), "half.webp", "damaged", "copy"),
-    row("zero bytes", lambda at: at.decode("no.jpg", b""), "no.jpg", "save it as JPEG or PNG"),
+    row("zero bytes", lambda at: at.decode("no.jpg", b""), "no.jpg", "empty", "copy or export it again"),
     row("text named .jpg", lambda at: at.decode("a.jpg", b"text"), "a.jpg", "save it as JPEG or PNG"),
     row("HEIC", lambda at: at.decode("a.heic", heic(b"heic")), "a.heic", "save it as JPEG or PNG"),
     row("HEIC, as mif1", lambda at: at.decode("a.heic", heic(b"mif1")), "a.heic", "save it as JPEG or PNG"),
@@ -504,6 +527,7 @@ TABLE = [
     row("missing", lambda at: datasets.read_photo(at.folder / "no.jpg"), "no.jpg", "does not exist", "check the path"),
     row("a folder", lambda at: datasets.read_photo(at.folder), "place", "is a folder", "name a file in it"),
     row("unreadable", read_forbidden("a.jpg", "a.jpg"), "a.jpg", "may not be read", "permissions"),
+    row("name too long", lambda _: datasets.read_photo(200 * "ab" + ".jpg"), "may not be read", "check the path"),
     row("in an unreadable folder", read_forbidden("shut/a.jpg", "shut"), "a.jpg", "may not be read", "permissions"),
     row(
         "spaces and umlauts",
@@ -514,6 +538,10 @@ TABLE = [
     row("empty folder", lambda at: datasets.photos_in(at.folder), "place", "holds no photograph", "name a folder of"),
     row("empty folder of classes", lambda at: datasets.class_folders(at.folder), "place", "make one folder"),
     row("missing folder", lambda at: datasets.photos_in(at.folder / "nil"), "nil", "does not exist", "check the path"),
+    row("unreadable folder", list_forbidden(""), "place", "may not be read", "permissions"),
+    row("folder in an unreadable one", list_forbidden("", "below"), "below", "may not be read", "permissions"),
+    row("unreadable folder below", list_forbidden("below"), "below", "may not be read", "permissions"),
+    row("folder's name too long", lambda _: datasets.photos_in(400 * "a"), "may not be read", "check the path"),
     row("file for a folder", lambda at: datasets.photos_in(at.save("a.jpg")), "a.jpg", "is a file", "check the path"),
     row("one class", lambda at: datasets.class_folders(at.tree("cat/a.jpg")), "place", '"cat"', "add the folder"),
     row("one wnid", categories_of_one_wnid, is_equal_to(["tench"])),
@@ -533,7 +561,7 @@ TABLE = [
         lambda at: datasets.imagenet_folder(at.tree("n01440764/a.JPEG", "n99999999/a.JPEG")),
         *("place", "n99999999", "name them by wnid", "class_folders"),
     ),
-    row("IMAGENET_DIR pointing nowhere", ask_for_imagenet("nowhere"), "nowhere", "does not exist", "check the path"),
+    row("IMAGENET_DIR pointing nowhere", ask_for_imagenet("nowhere"), "IMAGENET_DIR", "nowhere", "check the path"),
     row("no IMAGENET_DIR", ask_for_imagenet(None), "give one", "set the environment variable IMAGENET_DIR"),
     # evaluation
     row("k = 0", lambda _: evaluation.top_k(torch.zeros(2, 3), 0), "k = 0", "choose k of 1 or more"),
@@ -545,14 +573,20 @@ TABLE = [
     ),
     row("label -1", error_for_labels(0, -1), "-1", "999", "leave out unlabelled photographs"),
     row("label 1000", error_for_labels(0, 1000), "1000", "999", "use the labels the network was trained on"),
-    row("fewer labels than logits", error_for_labels(1), "2 rows", "1 labels", "give one label for each row"),
-    row("no logits", error_for_labels(rows=0), "0 rows"),
+    row("fewer labels than logits", error_for_labels(1), "2 rows", "[1]", "give one for each row"),
+    row(
+        "labels in a column",
+        lambda _: evaluation.top_k_error(torch.zeros(2, 3), torch.zeros(2, 1)),
+        *("2 rows", "[2, 1]", "give one for each row"),
+    ),
+    row("no logits", error_for_labels(rows=0), "no photographs", "name a folder"),
     row(
         "no photographs",
         lambda at: evaluation.predict(at.network, datasets.Photos([], [])),
         *("no photographs", "name a folder"),
     ),
     row("logits with NaN", lambda _: evaluation.top_k(NAN, 1), "row 1", "NaN", "learning rate that is too high"),
+    row("infinite logits", lambda _: evaluation.top_k(NAN.nan_to_num(torch.inf), 1), "row 1", "infinity", "learning"),
     row("error of NaN", lambda _: evaluation.top_k_error(NAN, torch.tensor([0, 1])), "row 1", "NaN", "learning rate"),
     row("one row of logits", lambda _: evaluation.top_k(torch.zeros(3), 1), "[3]", "give one row per photograph"),
     # checkpoints
@@ -600,6 +634,11 @@ TABLE = [
         reading_code(saved, files.load_state_dict, load_carelessly),
         *("evil.pkl", "was not read", "save a network's state_dict()"),
     ),
+    row(
+        "damaged pickle of arrays",
+        lambda at: load_pickle_of_arrays(at.write("a.pkl", b"\xff")),
+        *("a.pkl", "was not read", "download it again"),
+    ),
     # the network
     row("good download", fetch_from(send(STATE, len(STATE))), is_equal_to(STATE)),
     row("no connection", lambda at: fetch(at, "https://nowhere.invalid/a.pth"), "nowhere.invalid", CURE),
@@ -629,6 +668,8 @@ TABLE = [
     row("server that stalls halfway", fetch_from_a_server_that_stalls_halfway, "broke off", "timed out", CURE),
     row("gone from the server", fetch_from(lambda handler: handler.send_error(404)), "broke off", "404", CURE),
     row("read-only cache", fetch_into_a_cache_that_is_read_only, "cache", "cannot be written", CURE),
+    row("cache that may not be looked into", load_from_a_forbidden_cache, "home", "cannot be written", "efficientnet"),
+    row("half a data set", read_half_an_imagenette, "Imagenette", "incomplete", "delete them"),
     row("cache that cannot be made", fetch_into_a_cache_that_cannot_be_made, "cache", "cannot be written", CURE),
     # names
     row("CUDA asked for and absent", ask_for_cuda_where_there_is_none, '"cuda"', "does not have it", 'use "cpu"'),
