@@ -190,7 +190,7 @@ def alexnet() -> Figure:
     box(axes, 0.0, 0.0, 2.6, "image\n3 x\n227 x\n227", plotting.YELLOW)
     for number, (kind, side, units, size) in enumerate(layers):
         x = step * (number + 1)
-        axes.text(x, 2.62, kind, ha="center", size=13)
+        axes.text(x, 2.62, kind, ha="center", size=14)
         for y in (1.35, -1.35):
             colour = plotting.GREEN if size == 3 else plotting.SKY
             box(axes, x, y, heights[size], f"{units}\n{side}".strip(), colour)
@@ -211,7 +211,7 @@ def alexnet() -> Figure:
 def box(axes: Axes, x: float, y: float, height: float, text: str, colour: str) -> None:
     """Draw a layer as a box of a given height with a text, centred on (x, y)."""
     axes.add_patch(Rectangle((x - 0.5, y - height / 2), 1.0, height, facecolor=colour, edgecolor=plotting.BLACK))
-    axes.text(x, y, text, ha="center", va="center", size=13)
+    axes.text(x, y, text, ha="center", va="center", size=14)
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:

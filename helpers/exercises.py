@@ -244,7 +244,7 @@ def response_norm(answer: Callable[[torch.Tensor], torch.Tensor]) -> str:
     mistakes = [
         (
             normalised(alpha=1e-4 / 5),
-            "alpha is divided by n, as PyTorch's is: multiply it by n, or sum yourself.",
+            "alpha is divided by n, as PyTorch's alpha is: multiply it by n, or sum yourself.",
         ),
         (normalised(alpha=5e-4), "alpha is 5 times too large: only PyTorch's alpha must be multiplied by n."),
         (normalised(k=1.0), "k is 1, PyTorch's default: the paper's is 2."),

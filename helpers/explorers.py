@@ -116,5 +116,6 @@ def saturation(activation: str, spread: float, layers: int) -> Figure:
         style = {"linewidth": 4, "alpha": 1.0} if name == activation else {"linewidth": 2, "alpha": 0.5}
         right.plot(depths, share, marker=marker, **style)
         right.annotate(f"  {name}", (layers, share[-1]), va="center")
-    right.set(yscale="log", xlabel="layers", title="gradient that is left", xlim=(0.5, layers * 1.35 + 0.5))
+    right.set(yscale="log", xlabel="layers", title="gradient that is left")
+    right.set(xlim=(0.5, layers * 1.35 + 0.5), xticks=depths)
     return figure
