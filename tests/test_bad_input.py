@@ -255,8 +255,10 @@ def serving(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Ite
 
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/weights.pth"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/weights.pth"
+        finally:
+            server.shutdown()  # also when the row raises: its thread would spin on the closed socket
 
 
 def send(content: bytes, promised: int) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
