@@ -1,48 +1,17 @@
-"""Each check of 01's exercises, against the notebook's own solution and plausible wrong answers."""
+"""Each check of 01's exercises, against plausible wrong answers."""
 
-import re
-
-import nbformat
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import conv2d, local_response_norm, pad
 
-from helpers import exercises
-from helpers.machine import ROOT
+from helpers.exercises import alexnet as exercises
 
-CELLS = nbformat.read(ROOT / "notebooks/01_alexnet.ipynb", as_version=4).cells
 CHECKS = {
     "my_dropout": exercises.dropout,
     "my_two_towers": exercises.two_towers,
     "my_response_norm": exercises.response_norm,
 }
-
-
-def defined(source, name):
-    namespace = {"torch": torch, "nn": nn, "exercises": exercises}
-    exec(source, namespace)
-    return namespace[name]
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_folded_solution_is_right(name, capsys):
-    [source] = [
-        code
-        for cell in CELLS
-        if cell.cell_type == "markdown"
-        for code in re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
-        if f"def {name}(" in code
-    ]
-    CHECKS[name](defined(source, name))
-    assert re.fullmatch(r"right: .*\.\n", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_stub_is_neither_right_nor_wrong(name, capsys):
-    [source] = [cell.source for cell in CELLS if cell.cell_type == "code" and f"def {name}(" in cell.source]
-    defined(source, name)  # the cell calls its check
-    assert capsys.readouterr().out == f"not solved yet: {name} returns nothing.\n"
 
 
 def dropping(keep=lambda x, p: torch.rand_like(x) >= p, scale=lambda p: 1 - p, at_test=lambda x, p: x):

@@ -1,47 +1,16 @@
-"""Each check of 02's exercises, against the notebook's own solution and plausible wrong answers."""
+"""Each check of 02's exercises, against plausible wrong answers."""
 
-import re
-
-import nbformat
 import pytest
 import torch
 from torch import nn
 
-from helpers import exercises
-from helpers.machine import ROOT
+from helpers.exercises import vgg as exercises
 
-CELLS = nbformat.read(ROOT / "notebooks/02_vgg.ipynb", as_version=4).cells
 CHECKS = {
     "my_receptive_field": exercises.receptive_field,
     "my_vgg_block": exercises.vgg_block,
     "my_convolution": exercises.as_convolution,
 }
-
-
-def defined(source, name):
-    namespace = {"torch": torch, "nn": nn, "exercises": exercises}
-    exec(source, namespace)
-    return namespace[name]
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_folded_solution_is_right(name, capsys):
-    [source] = [
-        code
-        for cell in CELLS
-        if cell.cell_type == "markdown"
-        for code in re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
-        if f"def {name}(" in code
-    ]
-    CHECKS[name](defined(source, name))
-    assert re.fullmatch(r"right: .*\.\n", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_stub_is_neither_right_nor_wrong(name, capsys):
-    [source] = [cell.source for cell in CELLS if cell.cell_type == "code" and f"def {name}(" in cell.source]
-    defined(source, name)  # the cell calls its check
-    assert capsys.readouterr().out == f"not solved yet: {name} returns nothing.\n"
 
 
 def field(start=1, wider=lambda kernel, dilation: (kernel - 1) * dilation, late=False, jumps=lambda jump, s: jump * s):

@@ -1,0 +1,38 @@
+"""The pictures under images/, drawn by code, a module for each chapter: `python -m helpers.diagrams` draws them all.
+
+The docstring of each function is the alternative text of its picture.
+"""
+
+import inspect
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from helpers import plotting
+from helpers.diagrams import alexnet, results, start_here, vgg
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    function.__name__: function
+    for function in (
+        start_here.start_here,
+        alexnet.alexnet,
+        vgg.vgg,
+        vgg.stacked_convolutional_layers,
+        results.classification_performance,
+        results.classification_performance2,
+        results.common_architectures,
+        results.classification_errors,
+        results.generalisation,
+    )
+}
+
+
+def alt(name: str) -> str:
+    """The alternative text of one of PICTURES, in one line."""
+    return " ".join(inspect.getdoc(PICTURES[name]).split())
+
+
+def draw(name: str) -> bytes:
+    """One of PICTURES as the bytes of a PNG file, in the course's style, with its alternative text."""
+    plotting.use_style()
+    return plotting.png(PICTURES[name](), alt(name))
