@@ -7,8 +7,8 @@ import torchvision
 from torch import fx, nn
 
 from helpers import counting, pretrained
-from helpers.architectures.efficientnet import EfficientNetLite0
 from helpers.datasets import package_folder
+from helpers.pretrained import architecture
 
 
 class Winner(NamedTuple):
@@ -98,12 +98,7 @@ def _entry(name: str, family: str, year: int) -> Entry:
 def build(name: str, device: str = "meta") -> nn.Module:
     """A network of FAMILIES in evaluation mode: no weights on "meta", for counting; zeros elsewhere, for timing."""
     with torch.device("meta"):
-        if name == "efficientnet_lite0":
-            network = EfficientNetLite0()
-        elif name == "googlenet":  # without the heads that serve training only
-            network = torchvision.models.googlenet(aux_logits=False, init_weights=False)
-        else:
-            network = torchvision.models.get_model(name, weights=None)
+        network = architecture(name)
     if device != "meta":
         network = network.to_empty(device=device)
         with torch.no_grad():

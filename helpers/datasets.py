@@ -5,11 +5,13 @@ Every photograph passes `read_photo`, so that it is upright and RGB, or is refus
 
 import functools
 import gzip
+import hashlib
 import importlib.util
 import os
 import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,6 +23,7 @@ from torch.utils.data import Dataset
 
 from helpers import files
 from helpers.errors import CourseError
+from helpers.progress import progress
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 EXTENSIONS |= {".avif", ".heic", ".heif"}  # from phones; where Pillow cannot decode them, they are named, not missed
@@ -105,6 +108,15 @@ class Photos(Dataset):
         self.samples = [(Path(path), int(label)) for path, label in samples]
         self.categories = list(categories)
 
+    @property
+    def labels(self) -> torch.Tensor:
+        """int64 [N]."""
+        return torch.tensor([label for _, label in self.samples])
+
+    def part(self, rows: Sequence[int] | torch.Tensor) -> "Photos":
+        """The photographs of `rows` alone."""
+        return Photos([self.samples[row] for row in rows], self.categories)
+
     def __len__(self) -> int:
         return len(self.samples)
 
@@ -119,6 +131,15 @@ class Arrays(NamedTuple):
     images: torch.Tensor
     labels: torch.Tensor
     categories: list[str]
+
+    def rgb(self, rows: Sequence[int] | slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        """The images of `rows` with three channels, uint8 [n, 3, H, W]; grey ones have the same in each."""
+        images = self.images[rows]
+        return images if images.ndim == 4 else images[:, None].expand(-1, 3, -1, -1)
+
+    def part(self, rows: Sequence[int] | slice | torch.Tensor) -> "Arrays":
+        """The images of `rows` alone."""
+        return Arrays(self.images[rows], self.labels[rows], self.categories)
 
 
 # ---- embedded: what `pip install -r requirements.txt` brings along ----
@@ -286,6 +307,77 @@ def _labelled(classes: list[Path], labels: Sequence[int], categories: Sequence[s
             raise CourseError(f'The class folder "{path}" holds no photograph: fill it or remove it.')
         samples += [(photo, label) for photo in paths]
     return Photos(samples, categories)
+
+
+# ---- for training: in memory, without copies, in parts ----
+
+
+def in_memory(photos: Photos, pixels: int) -> tuple[Arrays, list[str]]:
+    """The photographs decoded once, their shorter side resized to `pixels` and cropped to the central square.
+
+    Returns Arrays with images uint8 [N, 3, pixels, pixels], and a sentence for each photograph that cannot be read,
+    which is left out. Raises the first of these sentences if none can.
+    """
+
+    def prepare(index: int) -> tuple[torch.Tensor, int] | str:
+        try:
+            photo, label = photos[index]
+        except CourseError as error:
+            return str(error)
+        square = ImageOps.fit(photo, (pixels, pixels), Image.Resampling.BICUBIC)
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1), label
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = progress(iterable=pool.map(prepare, range(len(photos))), total=len(photos), desc="reading")
+        rows = list(rows)
+    unreadable = [row for row in rows if isinstance(row, str)]
+    readable = [row for row in rows if not isinstance(row, str)]
+    if not readable:
+        raise CourseError(unreadable[0] if unreadable else "There are no photographs: name a folder of some.")
+    images, labels = zip(*readable, strict=True)
+    return Arrays(torch.stack(images), torch.tensor(labels), photos.categories), unreadable
+
+
+def copies(data: Photos | Arrays) -> torch.Tensor:
+    """For each image the number of the first that is the same file, or the same in every pixel, int64 [N].
+
+    A file that cannot be read counts as its own.
+    """
+    first = {}
+    if isinstance(data, Arrays):
+        contents = (image.contiguous().numpy().tobytes() for image in data.images)
+    else:
+        contents = (_content(path) or str(path).encode() for path, _ in data.samples)
+    digests = (hashlib.sha256(content).digest() for content in contents)
+    return torch.tensor([first.setdefault(digest, row) for row, digest in enumerate(digests)])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def split(data: Photos | Arrays, parts: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows of `data` for training and those for validation, the second one of `parts` equal parts: int64 each.
+
+    Every class keeps its share in both, and copies of an image stay together, so that none is trained on and then
+    asked about. Raises CourseError for a class with fewer than `parts` different images.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second of import, which only this needs
+
+    groups = copies(data)
+    for label, category in enumerate(data.categories):
+        different = len(groups[data.labels == label].unique())
+        if different < parts:
+            raise CourseError(
+                f'The class "{category}" has {different} different images, and {parts} are needed: '
+                "add some, or remove the class."
+            )
+    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    training, validation = next(folds.split(groups, data.labels, groups))
+    return torch.from_numpy(training), torch.from_numpy(validation)
 
 
 # ---- torchvision's data sets, on request ----

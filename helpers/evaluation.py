@@ -2,13 +2,15 @@
 
 import math
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
-from torch.utils.data import Dataset
+from torchvision.transforms.v2 import Transform
 
 from helpers import device as devices
+from helpers.datasets import Arrays, Photos
 from helpers.errors import CourseError
 from helpers.pretrained import Network
 from helpers.progress import progress
@@ -31,7 +33,7 @@ class Predictions(NamedTuple):
 
 
 def predict(
-    network: Network, photos: Dataset, batch_size: int | None = None, device: torch.device | None = None
+    network: Network, data: Photos | Arrays, batch_size: int | None = None, device: torch.device | None = None
 ) -> Predictions:
     """The logits of `network` for every (photograph, label) of a data set, in its order, with progress.
 
@@ -42,35 +44,53 @@ def predict(
     batch_size = batch_size or (16 if device.type == "cpu" else 128)  # what a small batch computes stays in the cache
     layout = devices.memory_format(device)
     module = network.module.to(device, memory_format=layout)
-
-    def prepare(index: int) -> tuple[int, torch.Tensor, int] | str:
-        try:
-            photo, label = photos[index]
-        except CourseError as error:
-            return str(error)
-        return index, network.preprocess(photo), label
-
     unreadable, logits, labels, indices = [], [], [], []
     with (
         torch.inference_mode(),
         devices.full_precision(),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress(total=len(photos), desc=network.name, unit=" photos") as bar,
+        progress(total=len(data.labels), desc=network.name, unit=" photos") as bar,
     ):
         # Decoding and computing take turns, since both use all cores; CUDA computes on while the next batch is read.
-        for start in range(0, len(photos), batch_size):
-            batch = list(pool.map(prepare, range(start, min(start + batch_size, len(photos)))))
-            readable = [item for item in batch if not isinstance(item, str)]
-            unreadable += [item for item in batch if isinstance(item, str)]
-            if readable:
-                index, images, label = zip(*readable, strict=True)
-                logits.append(module(torch.stack(images).to(device, memory_format=layout)))
-                indices += index
-                labels += label
-            bar.update(len(batch))
+        for batch in _batches(data, network.preprocess, batch_size):
+            if batch.indices:
+                logits.append(module(batch.images.to(device, memory_format=layout)))
+            indices += batch.indices
+            labels += batch.labels
+            unreadable += batch.unreadable
+            bar.update(len(batch.indices) + len(batch.unreadable))
     if not logits:
         raise CourseError(unreadable[0] if unreadable else "There are no photographs: name a folder of some.")
     return Predictions(torch.cat(logits).cpu(), torch.tensor(labels), torch.tensor(indices), unreadable)
+
+
+class _Batch(NamedTuple):
+    """A part of a data set: images float [n, 3, H, W] (None for n = 0) with their indices and labels."""
+
+    indices: list[int]
+    images: torch.Tensor | None
+    labels: list[int]
+    unreadable: list[str]
+
+
+def _batches(data: Photos | Arrays, preprocess: Transform, batch_size: int) -> Iterator[_Batch]:
+    def prepare(index: int) -> tuple[int, torch.Tensor, int] | str:
+        try:
+            photo, label = data[index]
+        except CourseError as error:
+            return str(error)
+        return index, preprocess(photo), label
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(data.labels), batch_size):
+            rows = list(range(start, min(start + batch_size, len(data.labels))))
+            if isinstance(data, Arrays):
+                yield _Batch(rows, preprocess(data.rgb(rows)), data.labels[rows].tolist(), [])
+                continue
+            batch = list(pool.map(prepare, rows))
+            readable = [item for item in batch if not isinstance(item, str)]
+            indices, images, labels = map(list, zip(*readable, strict=True)) if readable else ([], [], [])
+            sentences = [item for item in batch if isinstance(item, str)]
+            yield _Batch(indices, torch.stack(images) if images else None, labels, sentences)
 
 
 class Guesses(NamedTuple):

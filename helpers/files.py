@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import io
+import os
 import pickle
 import socket
 import threading
@@ -74,6 +75,23 @@ def load_state_dict(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
         ) from error
     except Exception as error:  # torch raises RuntimeError, EOFError and others for damaged files
         raise CourseError(f'"{path}" is damaged and cannot be read: download or save it again.') from error
+
+
+def save(content: dict[str, object], path: Path) -> None:
+    """Write tensors, numbers, text, lists and dictionaries to a file, for `load_state_dict`; make its folder.
+
+    A write that is broken off leaves the file that was there before. Raises CourseError where it cannot be written.
+    """
+    half = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, half)
+        half.replace(path)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a missing folder and a full disk
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise CourseError(f'"{path}" cannot be written ({reason}): choose another folder.') from error
 
 
 def fill(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:

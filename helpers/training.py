@@ -56,7 +56,8 @@ def train(
 ) -> History:
     """Minimise the cross-entropy of `module`, images [N, C, H, W] to logits [N, classes], and measure `every` n steps.
 
-    Only the parameters that `optimiser` holds are changed; `module` stays on `device`, in evaluation mode.
+    Embeddings [N, D] may stand for images. Only the parameters that `optimiser` holds are changed; `module` stays on
+    `device`, in evaluation mode.
 
     Args:
         training, validation: float images [N, C, H, W] and their labels int64 [N], in memory.
@@ -132,11 +133,14 @@ def _checked(
     name: str, pair: tuple[torch.Tensor, torch.Tensor], device: torch.device, layout: torch.memory_format
 ) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = pair
-    if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
+    if images.ndim not in (2, 4) or not images.is_floating_point() or len(images) == 0:
         kind = str(images.dtype).removeprefix("torch.")
-        raise CourseError(f"The {name} images are {kind} {list(images.shape)}: give float images [N, C, H, W].")
+        raise CourseError(
+            f"The {name} images are {kind} {list(images.shape)}: give float images [N, C, H, W], or embeddings [N, D]."
+        )
     if labels.shape != images.shape[:1]:
         raise CourseError(f"There are {len(images)} {name} images and {len(labels)} labels: give one label for each.")
+    layout = layout if images.ndim == 4 else torch.contiguous_format
     return images.to(device, memory_format=layout), labels.to(device)
 
 
