@@ -32,10 +32,8 @@ def shrink(photo: Image.Image, pixels: int) -> Image.Image:
 
 
 def guess(network: Network, photo: Image.Image, k: int = 5) -> evaluation.Guesses:
-    """The k likeliest categories of one photograph, on whatever device the network is."""
-    device = next(network.module.parameters()).device
-    with torch.inference_mode():
-        return evaluation.top_k(network.module(network.preprocess(photo)[None].to(device)).cpu(), k)
+    """The k likeliest categories of one photograph."""
+    return evaluation.top_k(network(network.preprocess(photo)[None]), k)
 
 
 def temperature(logits: torch.Tensor, categories: list[str], temperature: float) -> Figure:

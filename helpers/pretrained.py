@@ -35,6 +35,12 @@ class Network:
     categories: list[str]
     source: str
 
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits of images [N, 3, H, W], on the CPU, without gradients, wherever the network and the images are."""
+        home = next(self.module.parameters()).device
+        with torch.inference_mode():
+            return self.module(images.to(home)).cpu()
+
     @property
     def pixels(self) -> int:
         """The side of the square that `preprocess` makes of a photograph."""

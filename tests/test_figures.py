@@ -35,6 +35,7 @@ def one_bar(height):
 
 
 def test_show_keeps_the_alternative_text_twice_and_closes_the_figure(displayed):
+    plt.close("all")  # what other tests left open
     plotting.show(one_bar(3), "One bar.")
     [(bundle, metadata)] = displayed
     assert bundle["text/plain"] == "One bar." and metadata["image/png"]["alt"] == "One bar."

@@ -153,3 +153,31 @@ def test_efficientnet_lite0_halves_the_side_five_times_and_takes_any_size(side, 
     with torch.inference_mode():
         assert network.features(images).shape == (1, 1280, features, features)
         assert network(images).shape == (1, 10)
+
+
+def test_a_network_is_called_with_images_and_gives_logits_without_gradients(networks, photo):
+    network = networks["squeezenet1_1"]
+    image = network.preprocess(photo)[None]
+    logits = network(image)
+    assert torch.allclose(logits, network.module(image)) and not logits.requires_grad
+
+
+@pytest.mark.parametrize("pixels", [64, 160])
+def test_a_network_at_another_size_gets_smaller_photographs(networks, photo, pixels):
+    network = networks["efficientnet_lite0"].at(pixels)
+    assert network.pixels == pixels and network.preprocess(photo).shape == (3, pixels, pixels)
+    assert networks["efficientnet_lite0"].pixels == 224
+    assert network.module is networks["efficientnet_lite0"].module
+
+
+@pytest.mark.parametrize("name", [*pretrained.EMBEDDED, "googlenet"])
+def test_an_untrained_network_has_the_same_layers_and_other_weights(networks, name):
+    torch.manual_seed(0)
+    network = pretrained.untrained(name)
+    assert network.source == "random" and not network.module.training
+    if name in networks:
+        trained, random = networks[name].module.state_dict(), network.module.state_dict()
+        assert list(trained) == list(random)
+        assert not torch.equal(trained["features.0.weight"], random["features.0.weight"])
+    with pytest.raises(CourseError, match='There is no network "x"'):
+        pretrained.untrained("x")
