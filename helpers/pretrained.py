@@ -103,6 +103,7 @@ def preprocessing(
             v2.ToImage(),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize(mean, std),
+            v2.ToPureTensor(),
         ]
     )
 
