@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from helpers import evaluation, pretrained
-from helpers.architectures.efficientnet import EfficientNetLite0, SameConv2d
+from helpers.architectures.efficientnet import EfficientNetLite0
+from helpers.architectures.mobilenet import SameConv2d
 from helpers.errors import CourseError
 
 EMBEDDED = pytest.mark.parametrize("name", pretrained.EMBEDDED)

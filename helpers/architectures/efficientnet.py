@@ -6,7 +6,8 @@ Sources: Tan and Le 2019, EfficientNet (arXiv:1905.11946), table 1, and Google's
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from helpers.architectures.mobilenet import conv_norm_act, depthwise_separable
 
 # One row a stage: kernel size, stride of its first block, expansion, output channels, number of blocks.
 LITE0_STAGES = (
@@ -20,34 +21,6 @@ LITE0_STAGES = (
 )
 
 
-class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "same": output side = ceil(input side / stride).
-
-    At stride 2 TensorFlow pads one pixel more on the right and below than on the left and above. PyTorch's
-    symmetric padding would shift the picture by a pixel at each such layer, and cost the published weights accuracy.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] to [N, C', ceil(H / stride), ceil(W / stride)]."""
-        totals = [
-            max((-(-side // stride) - 1) * stride + kernel - side, 0)
-            for side, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        ]
-        if any(total % 2 for total in totals):
-            x = functional.pad(x, (0, totals[1] % 2, 0, totals[0] % 2))
-        padding = [total // 2 for total in totals]
-        return functional.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-
-
-def conv_norm_act(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A convolution without bias, batch norm with TensorFlow's constants, ReLU6."""
-    return [
-        SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
-        nn.ReLU6(inplace=True),
-    ]
-
-
 class InvertedResidual(nn.Module):
     """Expand by a 1x1, filter each channel by a depthwise kernel, project by a linear 1x1; add x where shapes agree."""
 
@@ -55,9 +28,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expansion
         expand = conv_norm_act(inputs, hidden) if expansion != 1 else []
-        depthwise = conv_norm_act(hidden, hidden, kernel, stride, groups=hidden)
-        project = conv_norm_act(hidden, outputs)[:2]
-        self.layers = nn.Sequential(*expand, *depthwise, *project)
+        filter_and_project = depthwise_separable(hidden, outputs, kernel, stride)[:-1]  # no ReLU6 behind the last 1x1
+        self.layers = nn.Sequential(*expand, *filter_and_project)
         self.shortcut = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
