@@ -1,6 +1,7 @@
 """The figures behind the notebooks' explorers: plain functions of a few values, so that tests can call each extreme."""
 
 import functools
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
@@ -157,4 +158,53 @@ def smaller_mobilenet(width: float, resolution: int) -> Figure:
     accuracy = MOBILENET_ACCURACY.get((width, resolution))
     said = f"the paper's accuracy: {accuracy} % (full: 70.6 %)" if accuracy else "not in the paper's tables 6 and 7"
     figure.suptitle(f"width {width:g}, resolution {resolution}: {said}")
+
+
+class Branch(NamedTuple):
+    """What one branch of an inception module puts out and costs, without biases: channels, and weights in two parts."""
+
+    name: str
+    channels: int
+    reduction: int
+    kernel: int
+
+
+def inception_branches(
+    inputs: int, one: int, reduce_3: int, three: int, reduce_5: int, five: int, pool: int
+) -> list[Branch]:
+    """The four branches of an inception module of these widths.
+
+    A reduction of 0 stands for none: the large kernel reads all inputs. A `pool` of 0 stands for no projection: the
+    pooling hands on all inputs.
+    """
+    return [
+        Branch("1x1", one, 0, inputs * one),
+        Branch("3x3", three, inputs * reduce_3, 9 * (reduce_3 or inputs) * three),
+        Branch("5x5", five, inputs * reduce_5, 25 * (reduce_5 or inputs) * five),
+        Branch("pool", pool or inputs, inputs * pool, 0),
+    ]
+
+
+def inception_cost(
+    inputs: int, one: int, reduce_3: int, three: int, reduce_5: int, five: int, pool: int, side: int = 28
+) -> Figure:
+    """What an inception module costs on a map of `side` x `side`, and what it puts out, branch by branch."""
+    branches = inception_branches(inputs, one, reduce_3, three, reduce_5, five, pool)
+    weights = sum(branch.reduction + branch.kernel for branch in branches)
+    plain = sum(branch.kernel for branch in inception_branches(inputs, one, 0, three, 0, five, 0))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True)
+    for row, branch in enumerate(branches):
+        cheap, dear = (part * side**2 / 1e6 for part in (branch.reduction, branch.kernel))
+        left.barh(row, cheap, color=plotting.ORANGE, hatch="//", edgecolor="white")
+        left.barh(row, dear, left=cheap, color=plotting.SKY)
+        left.annotate(f" {cheap + dear:,.1f}", (cheap + dear, row), va="center")
+        right.barh(row, branch.channels, color=plotting.GREEN)
+        right.annotate(f" {branch.channels}", (branch.channels, row), va="center")
+    left.set(yticks=range(4), title=f"{weights * side**2 / 1e6:,.0f} M mult-adds, naive {plain * side**2 / 1e6:,.0f} M")
+    left.set_xlabel("million; orange hatched: 1x1 reductions, projection")
+    left.set_yticklabels([branch.name for branch in branches])
+    left.invert_yaxis()
+    right.set(title=f"{weights:,} weights, {sum(branch.channels for branch in branches)} channels", xlabel="channels")
+    for axes in (left, right):
+        axes.margins(x=0.2)
     return figure

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.diagrams import alexnet, mobilenet, results, start_here, vgg
+from helpers.diagrams import alexnet, googlenet, mobilenet, results, start_here, vgg
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -18,6 +18,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         alexnet.alexnet,
         vgg.vgg,
         vgg.stacked_convolutional_layers,
+        googlenet.googlenet,
+        googlenet.inception_module,
+        googlenet.inception_module2,
         mobilenet.mobilenets,
         mobilenet.mobilenet_architecture,
         results.classification_performance,
