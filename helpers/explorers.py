@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.transforms.v2 import functional as images
 
 from helpers import counting, evaluation, plotting, receptive_field, timing
-from helpers.architectures import mobilenet
+from helpers.architectures import mobilenet, resnet
 from helpers.pretrained import Network
 
 
@@ -158,6 +158,7 @@ def smaller_mobilenet(width: float, resolution: int) -> Figure:
     accuracy = MOBILENET_ACCURACY.get((width, resolution))
     said = f"the paper's accuracy: {accuracy} % (full: 70.6 %)" if accuracy else "not in the paper's tables 6 and 7"
     figure.suptitle(f"width {width:g}, resolution {resolution}: {said}")
+    return figure
 
 
 class Branch(NamedTuple):
@@ -207,4 +208,43 @@ def inception_cost(
     right.set(title=f"{weights:,} weights, {sum(branch.channels for branch in branches)} channels", xlabel="channels")
     for axes in (left, right):
         axes.margins(x=0.2)
+    return figure
+
+
+RESNET_PARTS = {
+    "conv1": "first 7x7",
+    "layer1": "stage 1",
+    "layer2": "stage 2",
+    "layer3": "stage 3",
+    "layer4": "stage 4",
+}
+
+
+@functools.cache
+def resnet_cost(depth: int, option: str, version: float) -> dict[str, tuple[int, int]]:
+    """Parameters and multiply-adds of each part of a ResNet for 224 x 224 pixels, batch norm counted where it stands.
+
+    The parts are those of RESNET_PARTS and "classes", the fully connected layer.
+    """
+    with torch.device("meta"):
+        rows = counting.count(resnet.ResNet(depth, option=option, version=version))
+    costs = {part: (0, 0) for part in (*RESNET_PARTS.values(), "classes")}
+    for row in rows:
+        name = row.layer.partition(".")[0]
+        part = RESNET_PARTS.get("conv1" if name == "bn1" else name, "classes")
+        parameters, mult_adds = costs[part]
+        costs[part] = parameters + row.parameters, mult_adds + row.mult_adds
+    return costs
+
+
+def resnet_costs(depth: int, option: str, version: float) -> Figure:
+    """Where the parameters and the multiply-adds of a ResNet sit, as bars by stage, with their sums as titles."""
+    costs = resnet_cost(depth, option, version)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    parts = zip(axes, zip(*costs.values(), strict=True), ("parameters", "mult-adds"), (1e6, 1e9), strict=True)
+    for axis, numbers, what, unit in parts:
+        axis.barh(list(costs), [number / unit for number in numbers], color=plotting.SKY)
+        prefix = "million" if unit == 1e6 else "10⁹"
+        axis.set(title=f"{sum(numbers) / unit:.2f} {prefix} {what}", xlabel=prefix)
+    axes[0].invert_yaxis()
     return figure

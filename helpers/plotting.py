@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,15 @@ def _display(alt: str, picture: bytes | None = None, widget: widgets.Widget | No
     if picture:
         bundle["image/png"] = base64.b64encode(picture).decode()
     display({**bundle, "text/plain": alt}, metadata={"image/png": {"alt": alt}} if picture else None, raw=True)
+
+
+def apart(heights: Iterable[float], gap: float) -> list[float]:
+    """Heights for labels: those given, each moved up so far that it is `gap` or more above the next lower one."""
+    heights = list(heights)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for lower, upper in itertools.pairwise(order):
+        heights[upper] = max(heights[upper], heights[lower] + gap)
+    return heights
 
 
 def show_photo(axes: Axes, photo: Image.Image, title: str = "") -> None:

@@ -104,3 +104,8 @@ def test_guess_gallery_says_what_it_shows():
     assert "bull mastiff: cock; folding chair: cock" in alt and "a net" in alt
     assert len(figure.axes) == 4
     plt.close(figure)
+
+
+def test_labels_keep_their_order_and_a_gap():
+    assert plotting.apart([1.0, 5.0, 1.1, 1.0], 0.5) == [1.0, 5.0, 2.0, 1.5]
+    assert plotting.apart([], 0.5) == []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.diagrams import alexnet, googlenet, mobilenet, results, start_here, vgg
+from helpers.diagrams import alexnet, googlenet, mobilenet, resnet, results, start_here, vgg
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -21,6 +21,11 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         googlenet.googlenet,
         googlenet.inception_module,
         googlenet.inception_module2,
+        resnet.resnet,
+        resnet.resnet_background,
+        resnet.resnet2,
+        resnet.residual_learning,
+        resnet.resnet_innovations,
         mobilenet.mobilenets,
         mobilenet.mobilenet_architecture,
         results.classification_performance,
