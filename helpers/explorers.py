@@ -1,6 +1,7 @@
 """The figures behind the notebooks' explorers: plain functions of a few values, so that tests can call each extreme."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import nn
 from torchvision.transforms.v2 import functional as images
 
-from helpers import counting, evaluation, plotting, receptive_field, timing
+from helpers import changes, counting, evaluation, plotting, receptive_field, timing
 from helpers.architectures import mobilenet, resnet
 from helpers.pretrained import Network
 
@@ -247,4 +248,41 @@ def resnet_costs(depth: int, option: str, version: float) -> Figure:
         prefix = "million" if unit == 1e6 else "10⁹"
         axis.set(title=f"{sum(numbers) / unit:.2f} {prefix} {what}", xlabel=prefix)
     axes[0].invert_yaxis()
+    return figure
+
+
+def changed_photo(
+    embed: Callable[[torch.Tensor], torch.Tensor],
+    photos: torch.Tensor,
+    number: int,
+    kind: str,
+    strength: float,
+    side: int = 128,
+) -> Figure:
+    """Photograph `number` before and after a change, and how far it moved in pixels and in features.
+
+    embed: images uint8 [N, 3, side, side] to features [N, D]. photos: as made by changes.wide, [N, 3, H, W].
+    kind: one of changes.CHANGES; strength: 0 (none) to 1 (its largest amount).
+    """
+    change = changes.CHANGES[kind]
+    originals = torch.stack([changes.window(photo, side) for photo in photos])
+    changed = change.make(photos[number], side, strength * change.largest)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.6), width_ratios=[3, 3, 4])
+    plotting.show_photo(axes[0], originals[number].permute(1, 2, 0).numpy(), "before")
+    title = f"{kind}: {change.unit.format(strength * change.largest)}"
+    plotting.show_photo(axes[1], changed.permute(1, 2, 0).numpy(), title)
+    spaces, furthest = {"pixels": lambda images: images.float().flatten(1), "features": embed}, 0.0
+    for row, space in enumerate(spaces.values()):
+        known, moved = space(originals), space(changed[None])
+        far = torch.linalg.vector_norm(known - moved, dim=1)
+        distance = far[number].item() / changes.distance_between_different(known)
+        furthest = max(furthest, distance)
+        axes[2].barh(row, distance, height=0.4, color=(plotting.ORANGE, plotting.BLUE)[row])
+        nearest = "nearest: itself" if far.argmin() == number else "nearest: another"
+        axes[2].text(0.02, row - 0.27, f"{distance:.2f}, {nearest}", size=14)
+    axes[2].axvline(1, color=plotting.GREY, linestyle="--")
+    label = "distance moved; 1: to another"
+    axes[2].set(
+        xlim=(0, max(1.6, 1.1 * furthest)), ylim=(1.3, -0.6), yticks=[0, 1], yticklabels=list(spaces), xlabel=label
+    )
     return figure

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.diagrams import alexnet, googlenet, mobilenet, resnet, results, start_here, vgg
+from helpers.diagrams import alexnet, features, googlenet, mobilenet, resnet, results, start_here, vgg
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -33,6 +33,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         results.common_architectures,
         results.classification_errors,
         results.generalisation,
+        features.image_recognition_pixels,
+        features.image_recognition_features,
     )
 }
 
