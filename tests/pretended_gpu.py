@@ -37,6 +37,16 @@ class Pretended(torch.Tensor):
         """Where it says that it is."""
         return GPU
 
+    @property
+    def is_meta(self) -> bool:
+        """torch.nn.init passes over tensors that have no values."""
+        return False
+
+    @property
+    def is_cuda(self) -> bool:
+        """Where it says that it is."""
+        return True
+
     def tolist(self) -> Any:
         """As on a GPU, which copies for it."""
         return self.held.tolist()
