@@ -14,7 +14,9 @@ from torchvision.transforms.v2 import functional as images
 
 from helpers import changes, counting, evaluation, plotting, receptive_field, timing
 from helpers.architectures import mobilenet, resnet
+from helpers.datasets import Arrays
 from helpers.pretrained import Network
+from helpers.transfer import Embeddings
 
 
 def fewer_pixels(network: Network, photo: Image.Image, pixels: int) -> Figure:
@@ -285,4 +287,48 @@ def changed_photo(
     axes[2].set(
         xlim=(0, max(1.6, 1.1 * furthest)), ylim=(1.3, -0.6), yticks=[0, 1], yticklabels=list(spaces), xlabel=label
     )
+    return figure
+
+
+def nearest_by_embedding(
+    training: Embeddings, testing: Embeddings, shapes: tuple[Arrays, Arrays], layer: str, k: int, per_class: int
+) -> Figure:
+    """k nearest neighbours in the embedding of `layer`, among the first `per_class` training images of each class.
+
+    Left: the accuracy on the test images, for every layer of the embeddings, `layer` marked. Right: a test image of
+    each of five classes and its nearest training images, with their classes. shapes: the images of both embeddings.
+    """
+    ranks = nn.functional.one_hot(training.labels).cumsum(0).gather(1, training.labels[:, None])[:, 0]
+    chosen = (ranks <= per_class).nonzero().flatten()
+    known = training.labels[chosen]
+    shares, nearest = {}, {}
+    for name, values in training.values.items():
+        mean, deviation = values[chosen].mean(0), values[chosen].std(0) + 1e-6
+        inputs, queries = ((part - mean) / deviation for part in (values[chosen], testing.values[name]))
+        nearest[name] = torch.cdist(queries, inputs).topk(min(k, len(chosen)), largest=False).indices
+        votes = nn.functional.one_hot(known[nearest[name]]).double().sum(1)
+        votes += 0.5 * nn.functional.one_hot(known[nearest[name][:, 0]], votes.shape[1])  # where two classes tie
+        shares[name] = (votes.argmax(1) == testing.labels).double().mean().item()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.4), width_ratios=[5, 6])
+    rows = range(len(shares))
+    left.barh(rows, shares.values(), color=[plotting.ORANGE if name == layer else plotting.SKY for name in shares])
+    for row, (name, share) in enumerate(shares.items()):
+        left.text(0.01, row, f"{name}: {share:.0%}", va="center", weight="bold" if name == layer else "normal")
+    left.set(xlim=(0, 1), yticks=[], xlabel="accuracy on test images", title=f"k = {k}, {per_class} images a class")
+    left.invert_yaxis()
+    shown = [(testing.labels == label).nonzero()[0, 0].item() for label in range(0, 10, 2)]
+    right.axis("off")
+    right.set(xlim=(-0.7, 5.7), ylim=(5.2, -0.8), title=f"test image | nearest by {layer}")
+    for row, query in enumerate(shown):
+        neighbours = chosen[nearest[layer][query, :5]].tolist()
+        pictures = [shapes[1].images[query], *shapes[0].images[neighbours]]
+        labels = [testing.labels[query].item(), *training.labels[neighbours].tolist()]
+        for column, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+            place = (column - 0.36, column + 0.36, row + 0.22, row - 0.5)
+            right.imshow(picture.tolist(), cmap="gray", extent=place, aspect="auto")
+            right.text(
+                column, row + 0.36, shapes[1].categories[label], ha="center", va="center", size=12,
+                color=plotting.BLACK if label == labels[0] else plotting.RED,
+                weight="bold" if column == 0 else "normal", style="normal" if label == labels[0] else "italic",
+            )  # fmt: skip
     return figure

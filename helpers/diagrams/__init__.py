@@ -9,7 +9,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.diagrams import alexnet, features, googlenet, mobilenet, resnet, results, start_here, vgg
+from helpers.diagrams import alexnet, features, googlenet, mobilenet, resnet, results, start_here, transfer, vgg
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -35,6 +35,12 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         results.generalisation,
         features.image_recognition_pixels,
         features.image_recognition_features,
+        transfer.alexnet2,
+        transfer.transfer_learning_pipeline,
+        transfer.transfer_learning_last_layer,
+        transfer.transfer_learning_swap,
+        transfer.transfer_learning_initialise,
+        transfer.transfer_learning_freeze,
     )
 }
 
