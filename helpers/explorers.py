@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from statistics import mean
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import nn
 from torchvision.transforms.v2 import functional as images
 
-from helpers import changes, counting, evaluation, plotting, receptive_field, timing
+from helpers import changes, counting, evaluation, fine_tuning, plotting, receptive_field, timing
 from helpers.architectures import mobilenet, resnet
 from helpers.datasets import Arrays
 from helpers.pretrained import Network
@@ -331,4 +332,30 @@ def nearest_by_embedding(
                 color=plotting.BLACK if label == labels[0] else plotting.RED,
                 weight="bold" if column == 0 else "normal", style="normal" if label == labels[0] else "italic",
             )  # fmt: skip
+    return figure
+
+
+def retrained(runs: list[fine_tuning.Run], data: str, images: int, rate: float | None) -> Figure:
+    """The errors of the recorded map along the cuts: a band for each, over the seeds, and what lies between them.
+
+    `images` per class of `data`; every cut at the learning rate `rate`, or (None) each at its best one.
+    """
+    found = [fine_tuning.cell(runs, data, images, cut, rate) for cut in fine_tuning.CUTS]
+    places = [place for place, cell in enumerate(found) if cell]
+    cells, names = [found[place] for place in places], list(fine_tuning.CUTS.values())
+    figure, axes = plt.subplots(figsize=(10, 5))
+    for what, colour, marker in (("testing", plotting.RED, "o"), ("training", plotting.BLUE, "s")):
+        errors = [[getattr(run, what) for run in cell] for cell in cells]
+        low, high = [min(each) for each in errors], [max(each) for each in errors]
+        axes.plot(places, [mean(each) for each in errors], color=colour, marker=marker)
+        axes.fill_between(places, low, high, color=colour, alpha=0.2)
+        axes.annotate(f"  {what}", (places[-1], mean(errors[-1])), va="center", color=colour, annotation_clip=False)
+    for place in set(range(len(names))) - set(places):
+        axes.text(place, 0.5, "not\nrecorded", ha="center", color=plotting.GREY)
+    errors = [mean(run.testing for run in cell) for cell in cells]
+    best = names[places[errors.index(min(errors))]]
+    chosen = "the best rate of each cut" if rate is None else f"learning rate {rate:g}"
+    axes.set_title(f"{images} {data} a class, {chosen}\nleast error {min(errors):.2f}: {best}")
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="error", ylim=(-0.03, 1), xlim=(-0.3, len(names) - 0.3))
     return figure

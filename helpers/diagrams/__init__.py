@@ -9,7 +9,18 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.diagrams import alexnet, features, googlenet, mobilenet, resnet, results, start_here, transfer, vgg
+from helpers.diagrams import (
+    alexnet,
+    features,
+    fine_tuning,
+    googlenet,
+    mobilenet,
+    resnet,
+    results,
+    start_here,
+    transfer,
+    vgg,
+)
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -41,6 +52,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         transfer.transfer_learning_swap,
         transfer.transfer_learning_initialise,
         transfer.transfer_learning_freeze,
+        fine_tuning.pretrained_features,
     )
 }
 
