@@ -33,8 +33,7 @@ def tutorial(folder: Path, network: pretrained.Network) -> list[tuple[float, flo
     """(seconds, validation accuracy) after each epoch of the tutorial's loop: frozen layers, new head."""
     start = time.perf_counter()
     best = device.accelerator()
-    normalise = network.preprocess.transforms[-1]
-    to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalise]
+    _resize, _crop, *to_tensor = network.preprocess.transforms
     augment = v2.Compose([v2.RandomResizedCrop(PIXELS), v2.RandomHorizontalFlip(), *to_tensor])
     parts = ImageFolder(folder / "train", augment), ImageFolder(folder / "val", network.preprocess)
     fit, held = (DataLoader(part, batch_size=4, shuffle=True) for part in parts)
