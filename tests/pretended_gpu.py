@@ -2,7 +2,7 @@
 
 Tensors that are moved to "cuda" compute on the CPU, but say that they are elsewhere and refuse to be mixed with
 tensors that are not. So a cell that would fail on a GPU, because it forgot to move something there or back, fails here.
-Speed, 16-bit arithmetic and memory are not pretended.
+Speed, 16-bit arithmetic and memory are not pretended. Needs a later PyTorch than 2.9, whose internals differ.
 """
 
 import json
