@@ -29,6 +29,18 @@ def predictions(networks) -> dict[str, evaluation.Predictions]:
 
 
 @pytest.fixture
+def tells(capsys) -> Callable[[Callable, Callable, str], None]:
+    """Ask the check of an exercise about a wrong answer: it must name the mistake, in one line."""
+
+    def ask(check: Callable, answer: Callable, mistake: str) -> None:
+        check(answer)
+        said = capsys.readouterr().out
+        assert said.startswith("wrong: ") and mistake in said and said.count("\n") == 1
+
+    return ask
+
+
+@pytest.fixture
 def publish(tmp_path, monkeypatch) -> Callable[..., Path]:
     """Put a checkpoint where `pretrained` looks for torchvision's, under a name that carries its SHA-256."""
 

@@ -137,10 +137,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize("name, answer, mistake", WRONG)
-def test_a_wrong_answer_is_told_its_likely_mistake(name, answer, mistake, capsys):
-    CHECKS[name](answer)
-    said = capsys.readouterr().out
-    assert said.startswith("wrong: ") and mistake in said and said.count("\n") == 1
+def test_a_wrong_answer_is_told_its_likely_mistake(name, answer, mistake, tells):
+    tells(CHECKS[name], answer, mistake)
 
 
 def test_other_right_ways_are_right(capsys):

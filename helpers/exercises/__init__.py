@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 
 
 class Wrong(Exception):
@@ -47,6 +48,14 @@ def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], None]:
             print(f"wrong: {answer.__name__} stops with {type(error).__name__}: {reason}")
 
     return printing
+
+
+def layers_in(block: Any) -> list[nn.Module]:
+    """The layers of a learner's block, each as often as it stands there; Wrong where it is no module at all."""
+    if not isinstance(block, nn.Module):
+        raise Wrong(f"it returns a {type(block).__name__}, not a module: put the layers into nn.Sequential(*layers).")
+    every = block.named_modules(remove_duplicate=False)  # one ReLU may serve twice
+    return [module for _, module in every if not list(module.children())]
 
 
 def name_the_mistake(

@@ -8,7 +8,7 @@ from torch import nn
 from helpers import counting
 from helpers.architectures.mobilenet import BLOCKS
 from helpers.errors import CourseError
-from helpers.exercises import Wrong, exercise, name_the_mistake, seeded
+from helpers.exercises import Wrong, exercise, layers_in, name_the_mistake, seeded
 
 
 @exercise
@@ -54,10 +54,7 @@ def separation(answer: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor
 def separable_block(answer: Callable[[int, int, int], nn.Module]) -> str:
     """`answer(inputs, outputs, stride)`: depthwise 3x3 and pointwise convolution, each with batch norm and ReLU."""
     block = answer(8, 16, 2)
-    if not isinstance(block, nn.Module):
-        raise Wrong(f"it returns a {type(block).__name__}, not a module: put the layers into nn.Sequential(*layers).")
-    every = block.named_modules(remove_duplicate=False)  # one ReLU may serve twice
-    layers = [module for _, module in every if not list(module.children())]
+    layers = layers_in(block)
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     if len(convolutions) != 2:
         raise Wrong(f"there are {len(convolutions)} convolutions, not 2: a depthwise and a pointwise one.")

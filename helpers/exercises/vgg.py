@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from helpers.exercises import Wrong, exercise, seeded
+from helpers.exercises import Wrong, exercise, layers_in, seeded
 
 
 @exercise
@@ -34,10 +34,7 @@ def receptive_field(answer: Callable[[list[tuple[int, int, int]]], int]) -> str:
 def vgg_block(answer: Callable[[int, int, int], nn.Module]) -> str:
     """`answer(inputs, outputs, depth)`: depth times 3x3 convolution and ReLU, then pooling that halves the map."""
     block = answer(3, 8, 2)
-    if not isinstance(block, nn.Module):
-        raise Wrong(f"it returns a {type(block).__name__}, not a module: put the layers into nn.Sequential(*layers).")
-    every = block.named_modules(remove_duplicate=False)  # one ReLU may serve twice
-    layers = [module for _, module in every if not list(module.children())]
+    layers = layers_in(block)
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     if len(convolutions) != 2:
         raise Wrong(f"depth=2 gives {len(convolutions)} convolutions, not 2: repeat convolution and ReLU depth times.")
