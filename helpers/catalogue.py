@@ -1,62 +1,28 @@
-"""The networks of the course side by side, and the winners of ILSVRC: published numbers, each with its source."""
+"""The networks of the course side by side: published numbers, from torchvision's metadata and the papers."""
 
 from typing import NamedTuple
 
 import torch
 import torchvision
-from torch import fx, nn
+from torch import nn
+from torchvision.models.feature_extraction import NodePathTracer
 
-from helpers import counting, pretrained
-from helpers.datasets import package_folder
+from helpers import counting, files, pretrained
 from helpers.pretrained import architecture
 
 
-class Winner(NamedTuple):
-    """An entry of ILSVRC's classification task: top-5 error on its test set, from 0 to 1, and layers with weights."""
-
-    year: int
-    name: str
-    top_5: float
-    depth: int | None
-    source: str
-
-
-# Depth is None where hand-made features won. REPORTED: repeated in many places, not checked by us in a first source.
-REPORTED = "reported"
-WINNERS = (
-    Winner(2010, "SIFT features, SVM", 0.282, None, REPORTED),
-    Winner(2011, "Fisher vectors, SVM", 0.258, None, REPORTED),
-    Winner(2012, "AlexNet", 0.164, 8, "Krizhevsky et al. 2012"),
-    Winner(2013, "Clarifai", 0.117, 8, REPORTED),
-    Winner(2014, "GoogLeNet", 0.0667, 22, "Szegedy et al. 2014, arXiv:1409.4842"),
-    Winner(2015, "ResNet", 0.0357, 152, "He et al. 2015, arXiv:1512.03385"),
-)
-ONE_TRAINED_PERSON = 0.051  # REPORTED
-
-
 class Entry(NamedTuple):
-    """A network with its size and its published accuracy on ImageNet's validation photographs, one crop of each.
+    """A network with its size and its published accuracy on ImageNet's validation photographs, one crop of each."""
 
-    Attributes:
-        name: as torchvision or `pretrained` calls it.
-        family: one of FAMILIES.
-        year: of the paper.
-        depth: layers with weights on the longest way through the network.
-        parameters: how many.
-        mult_adds: multiply-adds for one photograph of 224 x 224.
-        top_1, top_5: error, from 0 to 1; top_5 is None where we know of no published number.
-        mebibytes: the file of weights, in 2^20 bytes.
-    """
-
-    name: str
-    family: str
-    year: int
-    depth: int
+    name: str  # as torchvision or `pretrained` calls it
+    family: str  # one of FAMILIES
+    year: int  # of the paper
+    depth: int  # layers with weights on the longest way through the network
     parameters: int
-    mult_adds: float
-    top_1: float
-    top_5: float | None
-    mebibytes: float
+    mult_adds: float  # multiply-adds for one photograph of 224 x 224
+    top_1: float  # error, from 0 to 1
+    top_5: float | None  # error; None where we know of no published number
+    mebibytes: float  # the file of weights, in 2^20 bytes
 
 
 FAMILIES = {
@@ -81,14 +47,13 @@ def entries() -> list[Entry]:
 
 
 def _entry(name: str, family: str, year: int) -> Entry:
-    depth = longest_way(build(name))
+    depth = depth_of(build(name))
     if name == "efficientnet_lite0":
-        rows = counting.count(build(name))
+        totals = counting.totals(counting.count(build(name)))
         embedded = pretrained.EMBEDDED[name]
-        size = (package_folder(embedded.folder) / embedded.file).stat().st_size / 2**20
-        parameters, mult_adds = (sum(getattr(row, what) for row in rows) for what in ("parameters", "mult_adds"))
+        size = (files.package_folder(embedded.folder) / embedded.file).stat().st_size / 2**20
         # Top-1 75.1 %: github.com/tensorflow/tpu, models/official/efficientnet/lite.
-        return Entry(name, family, year, depth, parameters, mult_adds, 1 - 0.751, None, size)
+        return Entry(name, family, year, depth, totals.parameters, totals.mult_adds, 1 - 0.751, None, size)
     meta = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta
     accuracy = meta["_metrics"]["ImageNet-1K"]
     errors = [1 - accuracy[key] / 100 for key in ("acc@1", "acc@5")]
@@ -98,25 +63,19 @@ def _entry(name: str, family: str, year: int) -> Entry:
 def build(name: str, device: str = "meta") -> nn.Module:
     """A network of FAMILIES in evaluation mode: no weights on "meta", for counting; zeros elsewhere, for timing."""
     with torch.device("meta"):
-        network = architecture(name)
+        model = architecture(name)
     if device != "meta":
-        network = network.to_empty(device=device)
+        model = model.to_empty(device=device)
         with torch.no_grad():
-            for tensor in [*network.parameters(), *network.buffers()]:
+            for tensor in [*model.parameters(), *model.buffers()]:
                 tensor.zero_()
-    return network.eval()
+    return model.eval()
 
 
-class _Layers(fx.Tracer):
-    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return not list(module.children())
-
-
-def longest_way(network: nn.Module) -> int:
+def depth_of(model: nn.Module) -> int:
     """The number of convolutions and fully connected layers on the longest way from input to output."""
-    depth = {}
-    modules = dict(network.named_modules())
-    for node in _Layers().trace(network).nodes:
+    depth, modules = {}, dict(model.named_modules())
+    for node in NodePathTracer(leaf_modules=(nn.Conv2d,)).trace(model).nodes:
         layer = modules[node.target] if node.op == "call_module" else None
         before = max((depth[source] for source in node.all_input_nodes), default=0)
         depth[node] = before + isinstance(layer, nn.Conv2d | nn.Linear)

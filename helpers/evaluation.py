@@ -1,16 +1,13 @@
 """From photographs to logits, from logits to guesses, and how often the guesses are wrong."""
 
-import math
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import copy
 from typing import NamedTuple
 
 import torch
-from torchvision.transforms.v2 import Transform
 
+from helpers import datasets
 from helpers import device as devices
-from helpers.datasets import Arrays, Photos
+from helpers.datasets import LabelledImages
 from helpers.errors import CourseError
 from helpers.pretrained import Network
 from helpers.progress import progress
@@ -33,64 +30,35 @@ class Predictions(NamedTuple):
 
 
 def predict(
-    network: Network, data: Photos | Arrays, batch_size: int | None = None, device: torch.device | None = None
+    network: Network, data: LabelledImages, batch_size: int | None = None, device: torch.device | None = None
 ) -> Predictions:
-    """The logits of `network` for every (photograph, label) of a data set, in its order, with progress.
+    """The logits of `network` for every image of a data set, in its order, with progress.
 
-    Photographs are decoded by all cores; the network computes in float32, on `device` or the fastest there is. A
-    photograph that cannot be read is named in `unreadable` and left out; if none can, the first sentence is raised.
+    Photographs are decoded by all cores. A copy of the model computes, in evaluation mode and float32, on `device` or
+    the fastest there is; the network itself stays as and where it is. A photograph that cannot be read is named in
+    `unreadable` and left out; if none can, the first sentence is raised.
     """
     device = device or devices.accelerator()
     batch_size = batch_size or (16 if device.type == "cpu" else 128)  # what a small batch computes stays in the cache
     layout = devices.memory_format(device)
-    module = network.module.to(device, memory_format=layout)
-    unreadable, logits, labels, indices = [], [], [], []
+    model = copy.deepcopy(network.model).eval().to(device, memory_format=layout)
+    unreadable, parts = [], []
     with (
         torch.inference_mode(),
         devices.full_precision(),
-        progress(total=len(data.labels), desc=network.name, unit=" photos") as bar,
+        progress(total=len(data), desc=network.name, unit=" photos") as bar,
     ):
         # Decoding and computing take turns, since both use all cores; CUDA computes on while the next batch is read.
-        for batch in _batches(data, network.preprocess, batch_size):
-            if batch.indices:
-                logits.append(module(batch.images.to(device, memory_format=layout)))
-            indices += batch.indices
-            labels += batch.labels
+        for batch in datasets.batches(data, network.preprocess, batch_size):
+            if len(batch.indices):
+                logits = model(batch.images.to(device, memory_format=layout))
+                parts.append((logits, batch.labels, batch.indices))
             unreadable += batch.unreadable
             bar.update(len(batch.indices) + len(batch.unreadable))
-    if not logits:
-        raise CourseError(unreadable[0] if unreadable else "There are no photographs: name a folder of some.")
-    return Predictions(torch.cat(logits).cpu(), torch.tensor(labels), torch.tensor(indices), unreadable)
-
-
-class _Batch(NamedTuple):
-    """A part of a data set: images float [n, 3, H, W] (None for n = 0) with their indices and labels."""
-
-    indices: list[int]
-    images: torch.Tensor | None
-    labels: list[int]
-    unreadable: list[str]
-
-
-def _batches(data: Photos | Arrays, preprocess: Transform, batch_size: int) -> Iterator[_Batch]:
-    def prepare(index: int) -> tuple[int, torch.Tensor, int] | str:
-        try:
-            photo, label = data[index]
-        except CourseError as error:
-            return str(error)
-        return index, preprocess(photo), label
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(data.labels), batch_size):
-            rows = list(range(start, min(start + batch_size, len(data.labels))))
-            if isinstance(data, Arrays):
-                yield _Batch(rows, preprocess(data.rgb(rows)), data.labels[rows].tolist(), [])
-                continue
-            batch = list(pool.map(prepare, rows))
-            readable = [item for item in batch if not isinstance(item, str)]
-            indices, images, labels = map(list, zip(*readable, strict=True)) if readable else ([], [], [])
-            sentences = [item for item in batch if isinstance(item, str)]
-            yield _Batch(indices, torch.stack(images) if images else None, labels, sentences)
+    if not parts:
+        raise datasets.no_photographs(unreadable)
+    logits, labels, indices = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Predictions(logits.cpu(), labels, indices, unreadable)
 
 
 class Guesses(NamedTuple):
@@ -123,6 +91,14 @@ class ErrorRate(NamedTuple):
         return f"{self.value:.1%} [{self.low:.1%}, {self.high:.1%}] of {self.count}"
 
 
+def error_rate(wrong: int, count: int) -> ErrorRate:
+    """The share `wrong` (or right) of `count`, and its interval by Wilson 1927, which holds for few photographs too."""
+    from scipy.stats import binomtest  # half a second of import, which only this needs
+
+    low, high = binomtest(wrong, count).proportion_ci(method="wilson")
+    return ErrorRate(wrong / count, low, high, count)
+
+
 def top_k_error(logits: torch.Tensor, labels: torch.Tensor, k: int = 1) -> ErrorRate:
     """How often the label int64 [N] is not among the k likeliest classes of logits [N, classes].
 
@@ -142,20 +118,7 @@ def top_k_error(logits: torch.Tensor, labels: torch.Tensor, k: int = 1) -> Error
             "leave out unlabelled photographs, or use the labels the network was trained on."
         )
     wrong = (top_k(logits, k).classes != labels[:, None]).all(dim=1).sum().item()
-    return ErrorRate(wrong / count, *wilson_interval(wrong, count), count)
-
-
-def wilson_interval(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval (z = 1.96) of a share, given `hits` out of `count`.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". Unlike
-    share ± 1.96 standard errors it stays within 0 to 1 and is right for few photographs.
-    """
-    share = hits / count
-    centre = share + z**2 / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    low, high = ((centre + sign * spread) / (1 + z**2 / count) for sign in (-1, 1))
-    return max(low, 0.0), min(high, 1.0)
+    return error_rate(wrong, count)
 
 
 def _check(logits: torch.Tensor, k: int) -> None:

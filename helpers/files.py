@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import importlib.util
 import io
 import os
 import pickle
@@ -23,10 +24,18 @@ CONNECT_SECONDS = 8  # what one sentence about a missing connection may take; na
 STALL_SECONDS = 30
 
 
+def package_folder(package: str) -> Path:
+    """The folder of an installed package, found without importing it; CourseError when it is not installed."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise CourseError(f'The package "{package}" is missing: run "pip install -r requirements.txt".')
+    return Path(spec.submodule_search_locations[0])
+
+
 def read_checked(path: Path, sha256: str) -> bytes:
     """The bytes of a file whose SHA-256 starts with the hexadecimal digits `sha256`; otherwise CourseError."""
     try:
-        content = Path(path).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise CourseError(f'"{path}" cannot be read ({error.strerror}): check the path and its permissions.') from error
     found = hashlib.sha256(content).hexdigest()[: len(sha256)]
@@ -65,7 +74,7 @@ def load_state_dict(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
 
     Nothing in the file is run (weights_only).
     """
-    content = read_checked(path, sha256)
+    content = read_checked(path.expanduser(), sha256)
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -82,6 +91,7 @@ def save(content: dict[str, object], path: Path) -> None:
 
     A write that is broken off leaves the file that was there before. Raises CourseError where it cannot be written.
     """
+    path = path.expanduser()
     half = path.with_suffix(f"{path.suffix}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,18 +104,18 @@ def save(content: dict[str, object], path: Path) -> None:
         raise CourseError(f'"{path}" cannot be written ({reason}): choose another folder.') from error
 
 
-def fill(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Load `state` into `module`; CourseError naming `path` when it is the checkpoint of another network."""
+def load_into(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Load `state` into `model`, in place; CourseError naming `path` when it is the checkpoint of another network."""
     try:
-        module.load_state_dict(state)
+        model.load_state_dict(state)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise CourseError(
-            f'"{path}" is not a checkpoint of {type(module).__name__} (its layers have other names or shapes): '
+            f'"{path}" is not a checkpoint of {type(model).__name__} (its layers have other names or shapes): '
             "choose the network it was saved from."
         ) from error
 
 
-def is_there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is such a file; unlike Path.is_file also where its folder may not be looked into."""
     try:
         return path.is_file()

@@ -5,10 +5,12 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers import ROOT
+
 MEMORY_GB = 3  # a notebook needs 1 to 2, and the browser wants some
 DISK_GB = 1
 INSTALL = f'run "{Path(sys.executable).name} -m pip install -r requirements.txt"'
@@ -29,9 +31,14 @@ def check() -> list[Finding]:
     """Look at Python, packages, memory, accelerator, weights and data; downloads nothing and never raises."""
     version = platform.python_version()
     python = OK if sys.version_info >= (3, 11) else MISSING
-    findings = [Finding("Python", python, version, "install Python 3.11 or 3.12 and start again"), _packages()]
+    findings = [Finding("Python", python, version, "install Python 3.11 or later and start again"), _packages()]
     if findings[-1].state == OK:
-        findings += [_memory(), _disk(), _accelerator(), *_weights(), *_data()]
+        import psutil
+
+        memory, disk = psutil.virtual_memory().available, shutil.disk_usage(ROOT).free
+        findings.append(_enough("memory", memory, MEMORY_GB, "close other programs"))
+        findings.append(_enough("disk", disk, DISK_GB, "delete something"))
+        findings += [_accelerator(), *_weights_and_data()]
     return findings
 
 
@@ -53,8 +60,8 @@ def _packages() -> Finding:
         from packaging.requirements import Requirement
     except ImportError:
         return Finding("packages", MISSING, "packaging is not installed", INSTALL)
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    wanted = [Requirement(line.partition("#")[0]) for line in lines if line.partition("#")[0].strip()]
+    lines = [line.partition("#")[0] for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    wanted = [Requirement(line) for line in lines if line.strip()]
     wrong = []
     for requirement in wanted:
         try:
@@ -70,18 +77,9 @@ def _packages() -> Finding:
     return Finding("packages", OK, f"all {len(wanted)} of requirements.txt, with {versions}")
 
 
-def _memory() -> Finding:
-    import psutil
-
-    free = psutil.virtual_memory().available / 2**30
-    state = OK if free >= MEMORY_GB else MISSING
-    return Finding("memory", state, f"{free:.0f} GiB free", f"close other programs until {MEMORY_GB} GiB are free")
-
-
-def _disk() -> Finding:
-    free = shutil.disk_usage(ROOT).free / 2**30
-    state = OK if free >= DISK_GB else MISSING
-    return Finding("disk", state, f"{free:.0f} GiB free", f"delete something until {DISK_GB} GiB are free")
+def _enough(what: str, free: int, needed: int, cure: str) -> Finding:
+    state = OK if free >= needed * 2**30 else MISSING
+    return Finding(what, state, f"{free / 2**30:.0f} GiB free", f"{cure} until {needed} GiB are free")
 
 
 def _accelerator() -> Finding:
@@ -93,51 +91,36 @@ def _accelerator() -> Finding:
     if best.type == "cpu":
         cores = f"none; PyTorch computes on {torch.get_num_threads()} CPU cores"
         return Finding("accelerator", OPTIONAL, cores, "none needed; a CUDA GPU or an Apple chip would be used")
-    name = torch.cuda.get_device_name(best) if best.type == "cuda" else "Apple GPU"
-    return Finding("accelerator", OK, f"{best.type}: {name}")
+    return Finding("accelerator", OK, torch.cuda.get_device_name(best) if best.type == "cuda" else "Apple GPU")
 
 
-def _weights() -> list[Finding]:
-    from helpers import files, pretrained
+def _weights_and_data() -> list[Finding]:
+    from helpers import bundled, datasets, files, pretrained
     from helpers.errors import CourseError
 
-    findings = []
-    for name in pretrained.EMBEDDED:
+    def look(what: str, find: Callable[[], str], cure: str = INSTALL) -> Finding:
         try:
-            found, state = pretrained.load(name).source, OK
+            return Finding(what, OK, find())
         except CourseError as error:
-            found, state = str(error), MISSING
-        findings.append(Finding(f"weights of {name}", state, found, INSTALL))
-    cached = [name for name in pretrained.FROM_TORCHVISION if files.is_there(pretrained.weights_file(name))]
-    absent = [name for name in pretrained.FROM_TORCHVISION if name not in cached]
+            return Finding(what, MISSING, str(error), cure)
+
+    findings = [
+        look(f"weights of {name}", lambda name=name: pretrained.load(name).source) for name in pretrained.EMBEDDED
+    ]
     folder = pretrained.weights_file("alexnet").parent
+    cached = [name for name in pretrained.FROM_TORCHVISION if files.exists(pretrained.weights_file(name))]
+    absent = [name for name in pretrained.FROM_TORCHVISION if name not in cached]
     if cached:
         findings.append(Finding("weights of torchvision", OK, f'{", ".join(cached)} in "{folder}"'))
     if absent:
         cure = f'none needed; downloaded into "{folder}" where a notebook asks for them'
         findings.append(Finding("weights of torchvision", OPTIONAL, f"without {', '.join(absent)}", cure))
-    return findings
-
-
-def _data() -> list[Finding]:
-    from helpers import datasets
-    from helpers.errors import CourseError
-
-    findings = []
-    for what, count in {
-        "labelled photographs": lambda: len(datasets.labelled_photos()),
-        "free photographs": lambda: len(datasets.free_photos()),
-        "animal silhouettes": lambda: sum(len(part.labels) for part in datasets.animal_shapes()),
-    }.items():
-        try:
-            found, state = f"{count():,}", OK
-        except CourseError as error:
-            found, state = str(error), MISSING
-        findings.append(Finding(what, state, found, INSTALL))
-    folder = os.environ.get("IMAGENET_DIR")
+    findings += [
+        look("labelled photographs", lambda: f"{len(bundled.labelled_photos())}"),
+        look("free photographs", lambda: f"{len(bundled.free_photos())}"),
+        look("animal silhouettes", lambda: f"{sum(map(len, bundled.animal_shapes())):,}"),
+    ]
     cure = "none needed; set IMAGENET_DIR to the folder of the validation set, if you have it"
-    try:
-        found, state = (f"{len(datasets.imagenet_folder()):,} in {folder}", OK) if folder else ("not set", OPTIONAL)
-    except CourseError as error:
-        found, state = str(error), MISSING
-    return [*findings, Finding("ImageNet photographs", state, found, cure)]
+    if "IMAGENET_DIR" not in os.environ:
+        return [*findings, Finding("ImageNet photographs", OPTIONAL, "not set", cure)]
+    return [*findings, look("ImageNet photographs", lambda: f"{len(datasets.imagenet_folder()):,}", cure)]

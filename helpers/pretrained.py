@@ -1,5 +1,9 @@
-"""Networks with ImageNet weights, behind one function; two of them come with the packages and need no connection."""
+"""Networks with ImageNet weights, behind one function; two of them come with the packages and need no connection.
 
+And networks of one's own: a new head for other classes, saved and loaded with their preprocessing.
+"""
+
+import copy
 import dataclasses
 import importlib.metadata
 from collections.abc import Callable
@@ -11,58 +15,74 @@ import torchvision
 from torch import nn
 from torchvision.transforms import InterpolationMode, v2
 
-from helpers import files
+from helpers import device, files
 from helpers.architectures.efficientnet import EfficientNetLite0
-from helpers.datasets import imagenet_categories, package_folder
+from helpers.datasets import imagenet_categories
 from helpers.errors import CourseError
+
+
+class Preprocessing(v2.Compose):
+    """What a photograph passes on its way into a network: RGB image, or uint8 [..., 3, H, W], to float [..., 3, h, w].
+
+    Shorter side to `resize` pixels, the central square of `crop`, values 0 to 1, then (value - mean) / std. Its
+    `transforms` are these steps, in this order: Resize, CenterCrop, ToImage, ToDtype, Normalize, ToPureTensor.
+    """
+
+    def __init__(self, mean: list[float], std: list[float], resize=224, crop=224, interpolation: str = "bilinear"):
+        self.settings = dict(mean=list(mean), std=list(std), resize=resize, crop=crop, interpolation=interpolation)
+        steps = [v2.Resize(resize, interpolation=InterpolationMode(interpolation)), v2.CenterCrop(crop), v2.ToImage()]
+        steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std), v2.ToPureTensor()]
+        super().__init__(steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network and what belongs to its weights.
+    """A model and what belongs to its weights.
 
     Attributes:
-        name: what `load` was asked for.
-        module: in evaluation mode, on the CPU; float images [N, 3, H, W] to logits [N, 1000].
-        preprocess: an RGB photograph to the float image [3, 224, 224] that the weights expect.
+        name: of its architecture, as `load` knows it.
+        model: float images [N, 3, H, W] to logits [N, classes]; from `load`, in evaluation mode and on the CPU.
+        preprocess: a photograph to the float image [3, H, W] that the weights expect.
         categories: the name of each logit.
         source: where the weights came from, and which file they are.
     """
 
     name: str
-    module: nn.Module
-    preprocess: v2.Transform
+    model: nn.Module
+    preprocess: Preprocessing
     categories: list[str]
     source: str
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits of images [N, 3, H, W], on the CPU, without gradients, wherever the network and the images are."""
-        home = next(self.module.parameters()).device
+        """The logits of images [N, 3, H, W], on the CPU, without gradients, wherever the model and the images are."""
+        home = next(self.model.parameters()).device
         with torch.inference_mode():
-            return self.module(images.to(home)).cpu()
+            return self.model(images.to(home)).cpu()
 
     @property
     def pixels(self) -> int:
         """The side of the square that `preprocess` makes of a photograph."""
-        return self.preprocess.transforms[1].size[0]
+        return self.preprocess.settings["crop"]
 
     def at(self, pixels: int) -> "Network":
         """The same network, given photographs of `pixels` x `pixels`: fewer are faster, and somewhat less accurate."""
-        resize, _, *rest = self.preprocess.transforms
-        resize = v2.Resize(pixels, interpolation=resize.interpolation)
-        return dataclasses.replace(self, preprocess=v2.Compose([resize, v2.CenterCrop(pixels), *rest]))
+        settings = self.preprocess.settings | {"resize": pixels, "crop": pixels}
+        return dataclasses.replace(self, preprocess=Preprocessing(**settings))
 
 
-def load(name: str) -> Network:
-    """The network `name`, one of EMBEDDED or FROM_TORCHVISION, ready for photographs.
+def load(source: str | Path) -> Network:
+    """A network ready for photographs: one of EMBEDDED or FROM_TORCHVISION by its name, or a file that `save` wrote.
 
     Weights from torchvision are taken from its cache (TORCH_HOME) or downloaded into it. Raises CourseError for an
     unknown name, a missing connection, a cache that cannot be written, and a file that is not the published one.
     """
-    network = untrained(name)
-    path, source, state = _from_package(name, network.module) if name in EMBEDDED else _from_torchvision(name)
-    files.fill(network.module, state, path)
-    return dataclasses.replace(network, source=source)
+    if isinstance(source, Path) or Path(source).suffix:
+        return _from_file(Path(source))
+    network = untrained(source)
+    path, origin, state = (_from_package if source in EMBEDDED else _from_torchvision)(source, network.model)
+    files.load_into(network.model, state, path)
+    network.model.to(memory_format=device.memory_format(torch.device("cpu")))
+    return dataclasses.replace(network, source=origin)
 
 
 def untrained(name: str) -> Network:
@@ -70,11 +90,12 @@ def untrained(name: str) -> Network:
     if name in EMBEDDED:
         return Network(name, architecture(name).eval(), EMBEDDED[name].preprocess, imagenet_categories(), "random")
     if name not in FROM_TORCHVISION:
-        raise CourseError(f'There is no network "{name}": choose one of {", ".join([*EMBEDDED, *FROM_TORCHVISION])}.')
+        names = ", ".join([*EMBEDDED, *FROM_TORCHVISION])
+        raise CourseError(f'There is no network "{name}": choose one of {names}, or a file that pretrained.save wrote.')
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     preset = weights.transforms()
-    preprocess = preprocessing(
-        preset.mean, preset.std, preset.resize_size[0], preset.crop_size[0], preset.interpolation
+    preprocess = Preprocessing(
+        preset.mean, preset.std, preset.resize_size[0], preset.crop_size[0], preset.interpolation.value
     )
     return Network(name, architecture(name).eval(), preprocess, weights.meta["categories"], "random")
 
@@ -88,35 +109,63 @@ def architecture(name: str) -> nn.Module:
     return torchvision.models.get_model(name, weights=None)
 
 
-def preprocessing(
-    mean: list[float],
-    std: list[float],
-    resize: int = 224,
-    crop: int = 224,
-    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
-) -> v2.Transform:
-    """Shorter side to `resize` pixels, the central square of `crop`, values 0 to 1, then (value - mean) / std."""
-    return v2.Compose(
-        [
-            v2.Resize(resize, interpolation=interpolation),
-            v2.CenterCrop(crop),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(mean, std),
-            v2.ToPureTensor(),
-        ]
-    )
+def head_name(model: nn.Module) -> str:
+    """The name of the layer that computes the logits: the last linear layer or 1x1 convolution."""
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    if not layers:
+        raise CourseError(f"{type(model).__name__} has neither a linear layer nor a convolution to take for its head.")
+    return layers[-1]
 
 
-# ---- embedded in a package ----
+def with_head(model: nn.Module, classes: int) -> nn.Module:
+    """A copy of `model` whose head is a new one for `classes` classes, with PyTorch's random initial weights.
+
+    All of the copy can learn, also where layers of `model` are frozen.
+    """
+    model = copy.deepcopy(model).requires_grad_(True)
+    name = head_name(model)
+    old = model.get_submodule(name)
+    is_linear = isinstance(old, nn.Linear)
+    new = nn.Linear(old.in_features, classes) if is_linear else nn.Conv2d(old.in_channels, classes, old.kernel_size)
+    model.set_submodule(name, new.to(old.weight.device))
+    return model
 
 
-def _efficientnet_state(path: Path, sha256: str, module: nn.Module) -> dict[str, torch.Tensor]:
+def save(network: Network, path: str | Path) -> None:
+    """Write the weights of `network`, its categories and its preprocessing into one file, for `load`.
+
+    Raises CourseError where the file cannot be written; a file that was there before is then as it was.
+    """
+    kept = {
+        "network": network.name,
+        "preprocess": network.preprocess.settings,
+        "categories": network.categories,
+        "state": {name: tensor.cpu() for name, tensor in network.model.state_dict().items()},
+    }
+    files.save(kept, Path(path))
+
+
+def _from_file(path: Path) -> Network:
+    kept = files.load_state_dict(path)
+    if not isinstance(kept, dict) or not {"network", "preprocess", "categories", "state"} <= set(kept):
+        raise CourseError(
+            f'"{path}" was not written by this edition\'s pretrained.save: train the network again, and save it.'
+        )
+    name, categories, state = kept["network"], kept["categories"], kept["state"]
+    preprocess = Preprocessing(**kept["preprocess"])
+    network = untrained(name)
+    model = with_head(network.model, len(categories)).eval()
+    files.load_into(model, state, path)
+    model.to(memory_format=device.memory_format(torch.device("cpu")))
+    return Network(name, model, preprocess, categories, source=str(path))
+
+
+def _efficientnet_state(path: Path, sha256: str, model: nn.Module) -> dict[str, torch.Tensor]:
     """The published checkpoint has the same layers in the same order under other names."""
-    return dict(zip(module.state_dict(), files.load_state_dict(path, sha256).values(), strict=True))
+    return dict(zip(model.state_dict(), files.load_state_dict(path, sha256).values(), strict=True))
 
 
-def _squeezenet_state(path: Path, sha256: str, module: nn.Module) -> dict[str, torch.Tensor]:
+def _squeezenet_state(path: Path, sha256: str, model: nn.Module) -> dict[str, torch.Tensor]:
     """Keras's arrays in PyTorch's layout, under the names of torchvision's squeezenet1_1.
 
     Keras keeps kernels as [H, W, in, out]. The first layer expects blue, green, red; its kernels are turned round
@@ -143,7 +192,7 @@ class _Embedded(NamedTuple):
     file: str
     sha256: str
     state: Callable[[Path, str, nn.Module], dict[str, torch.Tensor]]
-    preprocess: v2.Transform
+    preprocess: Preprocessing
 
 
 EMBEDDED = {
@@ -154,7 +203,7 @@ EMBEDDED = {
         file="models/efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         state=_efficientnet_state,
-        preprocess=preprocessing([127 / 255] * 3, [128 / 255] * 3, interpolation=InterpolationMode.BICUBIC),
+        preprocess=Preprocessing([127 / 255] * 3, [128 / 255] * 3, interpolation="bicubic"),
     ),
     # 58 % top-1; expects pixels of 0 to 255 less Caffe's means of red, green and blue.
     "squeezenet1_1": _Embedded(
@@ -163,7 +212,7 @@ EMBEDDED = {
         file="example_models/weights/squeezenet_weights.pkl",
         sha256="f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
         state=_squeezenet_state,
-        preprocess=preprocessing([123.68 / 255, 116.779 / 255, 103.939 / 255], [1 / 255] * 3),
+        preprocess=Preprocessing([123.68 / 255, 116.779 / 255, 103.939 / 255], [1 / 255] * 3),
     ),
 }
 
@@ -171,12 +220,12 @@ EMBEDDED = {
 _Loaded = tuple[Path, str, dict[str, torch.Tensor]]  # the file, what it is, and the weights in it
 
 
-def _from_package(name: str, module: nn.Module) -> _Loaded:
+def _from_package(name: str, model: nn.Module) -> _Loaded:
     embedded = EMBEDDED[name]
-    path = package_folder(embedded.folder) / embedded.file
+    path = files.package_folder(embedded.folder) / embedded.file
     version = importlib.metadata.version(embedded.package)
     source = f"{path.name} of the package {embedded.package} {version}"
-    return path, source, embedded.state(path, embedded.sha256, module)
+    return path, source, embedded.state(path, embedded.sha256, model)
 
 
 # ---- from torchvision ----
@@ -191,11 +240,11 @@ def weights_file(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
-def _from_torchvision(name: str) -> _Loaded:
+def _from_torchvision(name: str, model: nn.Module) -> _Loaded:
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     path = weights_file(name)
     sha256 = path.stem.rpartition("-")[2]  # torchvision's file names end in the first 8 digits
-    if not files.is_there(path):
+    if not files.exists(path):
         size = weights.meta["_file_size"]
         cure = (
             f'use pretrained.load("efficientnet_lite0"), which needs no download, or fetch '

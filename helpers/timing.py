@@ -10,8 +10,8 @@ import torch
 Name = TypeVar("Name", bound=Hashable)
 
 
-def seconds(computations: dict[Name, Callable[[], Any]], rounds: int = 7) -> dict[Name, float]:
-    """The median time of each computation over `rounds` in turns, after one round that is not counted.
+def cpu_time(computations: dict[Name, Callable[[], Any]], rounds: int = 7) -> dict[Name, float]:
+    """The median time in seconds of each computation over `rounds` in turns, after one round that is not counted.
 
     On one core, and the time for which this process computed, whatever other programs did meanwhile. (Two threads wait
     for each other: where another program holds one of two cores, they took up to a hundred times as long.) No gradients

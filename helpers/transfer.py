@@ -1,114 +1,89 @@
-"""Pretrained networks for other tasks: embeddings, new heads, and networks of which only a part learns on."""
+"""Pretrained networks for other tasks: embeddings, and networks of which only a part learns on."""
 
-import contextlib
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import fx, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LinearLR, LRScheduler
 from torchvision.models import feature_extraction
 
-from helpers import evaluation, files, pretrained
-from helpers.datasets import Arrays, Photos
+from helpers import device as devices
+from helpers import evaluation, files, pretrained, training
+from helpers.datasets import LabelledImages
 from helpers.errors import CourseError
 from helpers.pretrained import Network
 
-# ---- embeddings ----
+LEAVES = {"leaf_modules": [nn.Conv2d]}  # also those that calculate their padding from the size of the map
 
 
 class Embeddings(NamedTuple):
-    """The response of a network to a data set, at one or more layers.
+    """The response of a network to a data set, at one or more layers; but for these, as evaluation.Predictions.
 
-    Attributes:
-        values: for each layer its float32 [N, D], on the CPU; maps [N, D, H, W] are averaged over their places.
-        labels, indices, unreadable: as in evaluation.Predictions.
+    `layers` has for each its float32 [N, D], on the CPU; maps [N, D, H, W] are averaged over their places.
     """
 
-    values: dict[str, torch.Tensor]
+    layers: dict[str, torch.Tensor]
     labels: torch.Tensor
     indices: torch.Tensor
     unreadable: list[str]
 
 
 def embed(
-    network: Network, data: Photos | Arrays, layers: str | Sequence[str] = (), device: torch.device | None = None
+    network: Network, data: LabelledImages, layers: str | Sequence[str] = (), *, cache: str | Path | None = None
 ) -> Embeddings:
     """The responses of `network` at `layers` (or at its embedding_layer) to all of `data`, in one pass, with progress.
 
-    They are kept in memory, and on disk in cache_folder(), under a key of everything that they depend on: the
-    network's weights, the layers, the preprocessing and the photographs. A kept file that is damaged is computed
-    again; a disk that is full or may not be written to costs only the time of the next run. Raises CourseError for a
-    layer that the network does not have, and where no photograph can be read.
+    With `cache`, the path of a file, they are read from it, and computed and written to it where it is missing or
+    holds those of other weights, layers, preprocessing or images. Raises CourseError for a layer that the model does
+    not have, where no photograph can be read, and for a cache that cannot be written.
     """
-    layers = [layers] if isinstance(layers, str) else list(layers) or [embedding_layer(network.module)]
-    key = _key(network, data, layers)
-    path = cache_folder() / f"{key}.pt"
-    if key not in _memory:
-        _memory[key] = _read(path) or _compute(network, data, layers, device, path)
-    return _memory[key]
-
-
-def cache_folder() -> Path:
-    """Where embeddings are kept on disk: beside torchvision's weights, in TORCH_HOME. It may be deleted at any time."""
-    return Path(torch.hub.get_dir()) / "embeddings"
-
-
-_memory: dict[str, Embeddings] = {}
-
-
-def _key(network: Network, data: Photos | Arrays, layers: Sequence[str]) -> str:
-    digest = hashlib.sha256(repr((network.name, network.preprocess, layers)).encode())
-    for name, tensor in network.module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    if isinstance(data, Arrays):
-        digest.update(repr(data.images.shape).encode())
-        digest.update(data.images.contiguous().numpy().tobytes())
-        digest.update(data.labels.numpy().tobytes())
-    else:
-        for path, label in data.samples:
-            status = path.stat() if files.is_there(path) else None
-            changed = (status.st_size, status.st_mtime_ns) if status else None
-            digest.update(repr((str(path.absolute()), changed, label)).encode())
-    return digest.hexdigest()
-
-
-def _compute(
-    network: Network, data: Photos | Arrays, layers: list[str], device: torch.device | None, path: Path
-) -> Embeddings:
-    extractor = dataclasses.replace(network, module=_Responses(network.module, layers))
-    found, labels, indices, unreadable = evaluation.predict(extractor, data, device=device)
-    values = dict(zip(layers, found.split(extractor.module.sizes, dim=1), strict=True))
-    embeddings = Embeddings({layer: value.clone() for layer, value in values.items()}, labels, indices, unreadable)
-    if not unreadable:  # a photograph that is mended later may keep its size and time
-        with contextlib.suppress(CourseError):  # on a full disk only the time of the next run is lost
-            files.save({"values": embeddings.values, "labels": labels, "indices": indices}, path)
+    layers = [layers] if isinstance(layers, str) else list(layers) or [embedding_layer(network.model)]
+    key = _key(network, data, layers) if cache else ""
+    if cache and files.exists(Path(cache).expanduser()):
+        kept = files.load_state_dict(Path(cache))
+        if isinstance(kept, dict) and kept.get("key") == key:
+            return Embeddings(*(kept[name] for name in Embeddings._fields))
+    responses = dataclasses.replace(network, model=_Responses(network.model, layers).eval())
+    found = evaluation.predict(responses, data)
+    blank = torch.zeros(1, 3, network.pixels, network.pixels, device=next(network.model.parameters()).device)
+    with torch.inference_mode():
+        sizes = [vector(response).shape[1] for response in responses.model.extract(blank).values()]
+    vectors = zip(layers, found.logits.split(sizes, dim=1), strict=True)
+    embeddings = Embeddings({layer: values.clone() for layer, values in vectors}, *found[1:])
+    if cache:
+        files.save({"key": key, **embeddings._asdict()}, Path(cache))
     return embeddings
 
 
-class _Responses(nn.Module):
-    """[N, 3, H, W] to the responses at several layers, each as one vector, one behind the other."""
+def _key(network: Network, data: LabelledImages, layers: Sequence[str]) -> str:
+    digest = hashlib.sha256(repr((network.name, network.preprocess.settings, layers, data.labels.tolist())).encode())
+    for tensor in network.model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    for row in range(len(data)):
+        digest.update(hashlib.sha256(data.content(row)).digest())
+    return digest.hexdigest()
 
-    def __init__(self, module: nn.Module, layers: Sequence[str]):
+
+class _Responses(nn.Module):
+    """[N, 3, H, W] to the responses at several layers, each as one vector, one after the other."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[str]):
         super().__init__()
-        known = feature_extraction.get_graph_node_names(module, LEAVES)[1]
+        known = feature_extraction.get_graph_node_names(model, LEAVES)[1]
         for layer in layers:
             if not any(name == layer or name.startswith(f"{layer}.") for name in known):
                 raise CourseError(f'The network has no layer "{layer}": choose one of {", ".join(known[1:])}.')
         nodes = {layer: layer for layer in layers}
-        self.extract = feature_extraction.create_feature_extractor(module, nodes, tracer_kwargs=LEAVES).eval()
+        self.extract = feature_extraction.create_feature_extractor(model, nodes, tracer_kwargs=LEAVES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        responses = [vector(response) for response in self.extract(x).values()]
-        self.sizes = [response.shape[1] for response in responses]
-        return torch.cat(responses, dim=1)
-
-
-LEAVES = {"leaf_modules": [nn.Conv2d]}  # also those that calculate their padding from the size of the map
+        return torch.cat([vector(response) for response in self.extract(x).values()], dim=1)
 
 
 def vector(response: torch.Tensor) -> torch.Tensor:
@@ -116,54 +91,14 @@ def vector(response: torch.Tensor) -> torch.Tensor:
     return response.mean(dim=(2, 3)) if response.ndim == 4 else response.flatten(1)
 
 
-def _read(path: Path) -> Embeddings | None:
-    if not files.is_there(path):
-        return None
-    try:
-        kept = files.load_state_dict(path)
-        return Embeddings(kept["values"], kept["labels"], kept["indices"], [])
-    except (CourseError, KeyError, TypeError):
-        return None
-
-
-# ---- heads ----
-
-
-def head_name(module: nn.Module) -> str:
-    """The name of the layer that computes the logits: the last linear layer or 1x1 convolution."""
-    layers = [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    if not layers:
-        raise CourseError(f"{type(module).__name__} has neither a linear layer nor a convolution to take for its head.")
-    return layers[-1]
-
-
-def embedding_layer(module: nn.Module) -> str:
+def embedding_layer(model: nn.Module) -> str:
     """The name of the layer whose output the head reads."""
-    names = feature_extraction.get_graph_node_names(module, LEAVES)[1]
-    return names[names.index(head_name(module)) - 1]
-
-
-def with_head(module: nn.Module, classes: int) -> nn.Module:
-    """A copy of `module` whose head is a new one for `classes` classes, with PyTorch's random initial weights."""
-    module = copy.deepcopy(module)
-    name = head_name(module)
-    old = module.get_submodule(name)
-    if isinstance(old, nn.Conv2d):
-        new = nn.Conv2d(old.in_channels, classes, old.kernel_size)
-    else:
-        new = nn.Linear(old.in_features, classes)
-    module.set_submodule(name, new.to(next(module.parameters()).device))
-    return module
-
-
-# ---- freezing ----
+    names = feature_extraction.get_graph_node_names(model, LEAVES)[1]
+    return names[names.index(pretrained.head_name(model)) - 1]
 
 
 class Frozen(nn.Module):
-    """A part of a network that learns no more: no gradients, and batch norm's statistics stay as they are.
-
-    Also in training mode it computes as in evaluation.
-    """
+    """A part of a model that learns no more: no gradients, and it computes in training mode as in evaluation mode."""
 
     def __init__(self, part: nn.Module):
         super().__init__()
@@ -175,25 +110,25 @@ class Frozen(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] to what the part makes of it."""
+        """The part's response to x [N, C, H, W], without gradients."""
         return self.part(x)
 
 
-def split(module: nn.Module, cut: str) -> tuple[nn.Module, nn.Module]:
-    """The network up to and including the layer or block `cut`, and the rest of it: upper(lower(x)) = module(x).
+def split_model(model: nn.Module, cut: str) -> tuple[nn.Module, nn.Module]:
+    """The model up to and including the layer or block `cut`, and the rest of it: upper(lower(x)) = model(x).
 
-    Both share their layers with `module`: what one learns, the other knows. Raises CourseError for a layer that the
-    network does not have, and for one that lies inside a block, around which other paths lead.
+    Both share their layers with `model`: what one learns, the other knows. Raises CourseError for a layer that the
+    model does not have, and for one that lies inside a block, around which other paths lead.
     """
     tracer = feature_extraction.NodePathTracer(leaf_modules=(nn.Conv2d,))
-    nodes = list(tracer.trace(module).nodes)
+    nodes = list(tracer.trace(model).nodes)
     inside = [row for row, node in enumerate(nodes) if f"{tracer.node_to_qualname.get(node)}.".startswith(f"{cut}.")]
     if not inside:
-        names = ", ".join(name for name, _ in module.named_children())
+        names = ", ".join(name for name, _ in model.named_children())
         raise CourseError(f'The network has no layer "{cut}": choose one of its parts ({names}), or a layer of them.')
     below, above, border = nodes[: inside[-1] + 1], nodes[inside[-1] + 1 :], nodes[inside[-1]]
     if any(user in above for node in below[:-1] for user in node.users):
-        raise CourseError(f'The network cannot be cut behind "{cut}", inside a block: other paths lead around it.')
+        raise CourseError(f'The network cannot be cut after "{cut}", inside a block: other paths lead around it.')
     lower, upper = fx.Graph(), fx.Graph()
     copied = {}
     for node in below:
@@ -202,41 +137,122 @@ def split(module: nn.Module, cut: str) -> tuple[nn.Module, nn.Module]:
     copied = {border: upper.placeholder("x")}
     for node in above:
         copied[node] = upper.node_copy(node, copied.__getitem__)
-    parts = (fx.GraphModule(tracer.root, graph).train(module.training) for graph in (lower, upper))
+    parts = (fx.GraphModule(tracer.root, graph).train(model.training) for graph in (lower, upper))
     return tuple(parts)
 
 
-def freeze(module: nn.Module, cut: str) -> nn.Sequential:
-    """The same network with all layers up to and including `cut` Frozen; what learns on is shared with `module`."""
-    lower, upper = split(module, cut)
+def freeze_(model: nn.Module, cut: str) -> nn.Sequential:
+    """Freeze all layers of `model` up to and including `cut`, in place; returns the model to train.
+
+    The frozen layers get no gradients any more. What is returned computes what `model` computes, shares all layers
+    with it, and keeps the frozen ones in evaluation mode while it is trained (see Frozen).
+    """
+    lower, upper = split_model(model, cut)
     return nn.Sequential(Frozen(lower), upper)
 
 
-# ---- a network of one's own, kept ----
+class KeepStatistics(nn.Sequential):
+    """A model whose batch norm keeps its statistics in training mode too: a few images tell too little about them."""
+
+    def train(self, mode: bool = True) -> "KeepStatistics":
+        """Training mode for all layers but batch norm."""
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+        return self
 
 
-def save(network: Network, path: str | Path) -> None:
-    """Write the weights of `network`, its categories and its preprocessing's size into one file, for `load`.
+class FineTuned(NamedTuple):
+    """A network with its new head, and what was measured while it learned."""
 
-    Raises CourseError where the file cannot be written; a file that was there before is then as it was.
+    network: Network
+    history: training.History
+
+
+def falling(optimizer: Optimizer, steps: int) -> LRScheduler:
+    """Learning rates that fall in a straight line to 0."""
+    return LinearLR(optimizer, 1.0, 0.0, steps)
+
+
+def fine_tune(
+    network: Network,
+    train_set: tuple[torch.Tensor, torch.Tensor],
+    val_set: tuple[torch.Tensor, torch.Tensor] | None = None,
+    *,
+    categories: Sequence[str],
+    cut: str | None,
+    lr: float,
+    steps: int,
+    head: nn.Module | None = None,
+    head_steps: int = 0,
+    head_lr: float | None = None,
+    batch_norm: Literal["keep", "adapt"] = "keep",
+    weight_decay: float = 0.0,
+    schedule: Callable[[Optimizer, int], LRScheduler] = falling,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    batch_size: int = 32,
+    measure_every: int | None = None,
+    seed: int | None = None,
+) -> FineTuned:
+    """Give a copy of `network` a new head for `categories`, and train it and all layers after `cut` by AdamW.
+
+    `network` stays as it is, and so do the copy's layers up to `cut`; unless `augment` changes the images, these answer
+    each one only once.
+
+    Args:
+        train_set, val_set: images as `network.preprocess` makes them (datasets.load_images), and their labels.
+        cut: the last layer that is frozen; None to train all layers.
+        lr: the learning rate of the layers after the cut.
+        head: a head for these classes that was trained already, to begin with; None for a random one.
+        head_steps: for so many steps the head alone learns first, at `head_lr`.
+        head_lr: the learning rate of the head; None for `lr`.
+        batch_norm: "keep" the statistics that it has, or let it "adapt" them to the new images (momentum 0.1).
+        schedule: makes of the optimizer and `steps` what sets the learning rates after each step.
+        augment, batch_size, measure_every (the end only, if None), seed: as in training.train.
     """
-    kept = {
-        "network": network.name,
-        "pixels": network.pixels,
-        "categories": network.categories,
-        "state": {name: tensor.cpu() for name, tensor in network.module.state_dict().items()},
-    }
-    files.save(kept, Path(path))
+    if seed is not None:
+        devices.seed(seed)
+    model = pretrained.with_head(network.model, len(categories))
+    new_head = model.get_submodule(pretrained.head_name(model))
+    if head is not None:
+        files.load_into(new_head, head.state_dict(), Path("the head that was given"))
+    if batch_norm == "adapt":
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1
+    head_lr = lr if head_lr is None else head_lr
+    options = {"batch_size": batch_size, "augment": augment, "seed": seed}
+
+    def learn(cut: str | None, steps: int) -> training.History:
+        data, learner, frozen = (train_set, val_set), model, None
+        if cut:
+            frozen, learner = split_model(model, cut)
+        if batch_norm == "keep":
+            learner = KeepStatistics(learner)
+        if frozen and augment:
+            learner = nn.Sequential(Frozen(frozen), learner)
+        elif frozen:
+            data = [part and (forward_in_batches(frozen, part[0]), part[1]) for part in data]
+        of_head = {id(parameter) for parameter in new_head.parameters()}
+        rest = [each for each in learner.parameters() if each.requires_grad and id(each) not in of_head]
+        groups = [{"params": list(new_head.parameters()), "lr": head_lr}, {"params": rest}]
+        optimizer = torch.optim.AdamW(groups, lr, weight_decay=weight_decay, fused=True)
+        return training.train(
+            learner, optimizer, *data, steps=steps, measure_every=measure_every or steps,
+            scheduler=schedule(optimizer, steps), **options,
+        )  # fmt: skip
+
+    if head_steps:
+        learn(embedding_layer(model), head_steps)
+    history = learn(cut, steps)
+    tuned = dataclasses.replace(network, model=model.eval(), categories=list(categories), source="fine-tuned")
+    return FineTuned(tuned, history)
 
 
-def load(path: str | Path) -> Network:
-    """The network that `save` wrote to `path`, ready for photographs; CourseError for any other file."""
-    kept = files.load_state_dict(Path(path))
-    try:
-        name, pixels, categories, state = (kept[key] for key in ("network", "pixels", "categories", "state"))
-    except (KeyError, TypeError):
-        raise CourseError(f'"{path}" was not written by transfer.save: name such a file.') from None
-    network = pretrained.untrained(name).at(pixels)
-    module = with_head(network.module, len(categories)).eval()
-    files.fill(module, state, Path(path))
-    return dataclasses.replace(network, module=module, categories=categories, source=str(path))
+@torch.no_grad()
+def forward_in_batches(model: nn.Module, images: torch.Tensor, batch_size: int = 128) -> torch.Tensor:
+    """The response of a copy of `model`, in evaluation mode, to images [N, C, H, W]; on the accelerator."""
+    best = devices.accelerator()
+    model = copy.deepcopy(model).eval().to(best)
+    return torch.cat([model(batch.to(best)) for batch in images.split(batch_size)])

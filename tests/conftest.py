@@ -8,13 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import datasets, evaluation, pretrained
+from helpers import bundled, evaluation, files, pretrained
+from tests.bad_input import Place
 
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
     """A photograph of a cat, 451 x 300 pixels, RGB."""
-    return datasets.free_photos()[0][0]
+    return bundled.free_photos()[0][0]
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,17 @@ def networks() -> dict[str, pretrained.Network]:
 @pytest.fixture(scope="session")
 def predictions(networks) -> dict[str, evaluation.Predictions]:
     """What each embedded network says about the 20 labelled photographs."""
-    return {name: evaluation.predict(network, datasets.labelled_photos()) for name, network in networks.items()}
+    return {name: evaluation.predict(network, bundled.labelled_photos()) for name, network in networks.items()}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, photo, networks, publish) -> Place:
+    """An empty folder for bad input; servers that do not answer are given up after a second."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    monkeypatch.setattr(files, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(files, "STALL_SECONDS", 1)
+    return Place(folder, monkeypatch, photo.resize((60, 40)), networks["squeezenet1_1"], publish)
 
 
 @pytest.fixture
@@ -38,6 +49,22 @@ def tells(capsys) -> Callable[[Callable, Callable, str], None]:
         assert said.startswith("wrong: ") and mistake in said and said.count("\n") == 1
 
     return ask
+
+
+@pytest.fixture
+def tree(tmp_path, photo):
+    """Make a tree of folders with the same small photograph under each of the given paths."""
+    content = tmp_path / "photo.jpg"
+    photo.resize((60, 40)).save(content)
+
+    def plant(*paths: str):
+        for path in paths:
+            target = tmp_path / "tree" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read_bytes())
+        return tmp_path / "tree"
+
+    return plant
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def pretend() -> None:
 
     torch.tensor = tensor  # the only maker that passes by the dispatcher
     torch.inference_mode = torch.no_grad  # its tensors cannot be wrapped
-    torch.__future__.set_swap_module_params_on_conversion(True)  # optimisers keep hold of parameters that move
+    torch.__future__.set_swap_module_params_on_conversion(True)  # optimizers keep hold of parameters that move
     torch._C._ensureCUDADeviceGuardSet()
     torch.cuda._lazy_init = lambda: None
     torch.cuda.is_bf16_supported = lambda *_, **__: False

@@ -1,36 +1,16 @@
-import pickle
+"""The one protocol of data sets, for photographs and for arrays: rows, loaders, folders, splits, batches."""
 
 import numpy as np
 import pytest
-import scipy.io
 import torch
+import torch.nn.functional as F
 import torchvision
-from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader
 
-from helpers import datasets
-
-
-@pytest.fixture
-def tree(tmp_path, photo):
-    """Make a tree of folders with the same small photograph under each of the given paths."""
-    content = tmp_path / "photo.jpg"
-    photo.resize((60, 40)).save(content)
-
-    def plant(*paths: str):
-        for path in paths:
-            target = tmp_path / "tree" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content.read_bytes())
-        return tmp_path / "tree"
-
-    return plant
-
-
-@pytest.fixture
-def downloads(tmp_path, monkeypatch):
-    """The folder of torchvision's data sets, empty."""
-    monkeypatch.setattr(datasets, "DOWNLOADS", tmp_path / "tree")
-    return tmp_path / "tree"
+from helpers import bundled, datasets, pretrained
+from helpers.datasets import Arrays, Photos
+from helpers.errors import CourseError
 
 
 def names(photos: datasets.Photos) -> list[str]:
@@ -69,76 +49,20 @@ def test_wnids_and_names_agree_with_those_of_imagenette():
         assert categories[datasets.imagenet_wnids().index(wnid)] == name
 
 
-# ---- embedded ----
-
-
-def test_the_20_labelled_photographs_come_in_order_with_the_labels_of_their_names():
-    photos = datasets.labelled_photos()
-    assert [name.split("_")[1] for name in names(photos)] == [f"{number:02}" for number in range(20)]
-    for index, name in enumerate(names(photos)):
-        photo, label = photos[index]
-        assert name.endswith(f"_{label}.jpg")
-        assert photo.mode == "RGB"
-    assert photos.categories[photos[3][1]] == "buckeye"
-
-
-def test_the_free_photographs_decode_and_carry_the_category_that_fits():
-    photos = datasets.free_photos()
-    assert {photo.mode for photo, _ in photos} == {"RGB"}
-    labelled = {path.name: photos.categories[label] for path, label in photos.samples if label >= 0}
-    assert labelled == {
-        "chelsea.png": "tabby",
-        "coffee.png": "espresso",
-        "camera.png": "tripod",
-        "grace_hopper.jpg": "military uniform",
-    }
-    assert [label for _, label in photos].count(datasets.NO_CATEGORY) == len(photos) - len(labelled) == 5
-
-
-@pytest.fixture(scope="module")
-def animals() -> tuple[datasets.Arrays, datasets.Arrays]:
-    return datasets.animal_shapes()
-
-
-def test_the_silhouettes_are_small_images_of_ten_animals(animals):
-    for part, count in zip(animals, (7775, 1941), strict=True):
-        assert (part.images.dtype, part.labels.dtype) == (torch.uint8, torch.int64)
-        assert part.images.shape == (count, 28, 28)
-        assert part.labels.shape == (count,)
-        assert len(set(part.categories)) == 10
-        assert sorted(set(part.labels.tolist())) == list(range(10))
-
-
-def test_no_silhouette_occurs_twice_in_training_and_testing_together(animals):
-    together = torch.cat([part.images for part in animals]).flatten(1)
-    assert len(together.unique(dim=0)) == len(together) == 10_000 - 284
-
-
-def test_a_fifth_of_each_animal_is_for_testing(animals):
-    training, testing = (part.labels.bincount() for part in animals)
-    assert ((training + testing) // 5).equal(testing)
-
-
-def test_the_silhouettes_are_the_same_each_time(animals):
-    for part, again in zip(animals, datasets.animal_shapes(), strict=True):
-        assert part.images.equal(again.images)
-        assert part.labels.equal(again.labels)
-
-
 # ---- folders ----
 
 
 def test_class_folders_are_those_of_torchvisions_imagefolder(tree):
     folder = tree("cat/b.jpg", "cat/a.JPG", "Zebra/1.png", "Zebra/10.jpeg", "Zebra/2.webp", "dog/x.bmp")
     (folder / "dog" / "notes.txt").touch()
-    photos, expected = datasets.class_folders(folder), torchvision.datasets.ImageFolder(folder)
+    photos, expected = datasets.image_folder(folder), torchvision.datasets.ImageFolder(folder)
     assert photos.categories == expected.classes == ["Zebra", "cat", "dog"]
     assert [(str(path), label) for path, label in photos.samples] == expected.samples
 
 
 def test_photographs_below_a_class_folder_belong_to_the_class(tree):
     folder = tree("cat/indoors/a.jpg", "cat/b.jpg", "dog/c.jpg")
-    photos, expected = datasets.class_folders(folder), torchvision.datasets.ImageFolder(folder)
+    photos, expected = datasets.image_folder(folder), torchvision.datasets.ImageFolder(folder)
     assert sorted((str(path), label) for path, label in photos.samples) == sorted(expected.samples)
 
 
@@ -156,66 +80,162 @@ def test_imagenet_dir_names_the_folder_unless_one_is_given(tree, monkeypatch, tm
 
 
 def test_photos_in_finds_all_below_a_folder_by_name_without_labels(tree):
-    photos = datasets.photos_in(tree("c.jpg", "a/b.png", "a/a.gif"))
+    photos = datasets.unlabelled_folder(tree("c.jpg", "a/b.png", "a/a.gif"))
     assert names(photos) == ["a.gif", "b.png", "c.jpg"]
     assert {label for _, label in photos} == {datasets.NO_CATEGORY}
 
 
-# ---- torchvision's data sets, from fakes of their files ----
+# ---- the protocol ----
 
 
-@pytest.mark.parametrize(("training", "split"), [(True, "train"), (False, "val")])
-def test_imagenette_comes_in_its_two_splits(downloads, tree, training, split):
-    paths = [f"n03888257/{split}_b.JPEG", f"n01440764/{split}_a.JPEG"]
-    tree(*(f"imagenette2-160/{split}/{path}" for path in paths))
-    photos = datasets.from_torchvision("Imagenette", training=training)
-    assert names(photos) == [f"{split}_a.JPEG", f"{split}_b.JPEG"]
-    assert [photos.categories[label] for _, label in photos] == ["tench", "parachute"]
+@pytest.fixture(params=["photographs", "arrays"])
+def data(request, tree):
+    """Eight images of two classes, in either container."""
+    if request.param == "photographs":
+        return datasets.image_folder(tree(*(f"{name}/{number}.jpg" for name in "ab" for number in range(4))))
+    images = torch.randint(0, 256, (8, 40, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Arrays(images, torch.arange(8) // 4, ["a", "b"])
 
 
-@pytest.mark.parametrize(("training", "split"), [(True, "trainval"), (False, "test")])
-def test_pets_come_in_their_two_splits(downloads, tree, training, split):
-    tree("oxford-iiit-pet/images/great_pyrenees_1.jpg", "oxford-iiit-pet/images/Abyssinian_2.jpg")
-    annotations = downloads / "oxford-iiit-pet" / "annotations"
-    annotations.mkdir()
-    (annotations / f"{split}.txt").write_text("great_pyrenees_1 2 2 1\nAbyssinian_2 1 1 1\n")
-    photos = datasets.from_torchvision("OxfordIIITPet", training=training)
-    assert [photos.categories[label] for _, label in photos] == ["Great Pyrenees", "Abyssinian"]
-    assert names(photos) == ["great_pyrenees_1.jpg", "Abyssinian_2.jpg"]
+def test_a_data_set_has_a_length_labels_and_pairs(data):
+    assert len(data) == 8 and data.labels.tolist() == [0] * 4 + [1] * 4 and data.categories == ["a", "b"]
+    assert [label for _, label in data] == data.labels.tolist()
+    with pytest.raises(IndexError):
+        data[8]
 
 
-@pytest.mark.parametrize(("training", "numbers"), [(True, [3, 1]), (False, [2, 4])])
-def test_flowers_come_in_their_two_splits(downloads, tree, monkeypatch, training, numbers):
-    tree(*(f"flowers-102/jpg/image_{number:05}.jpg" for number in range(1, 5)))
-    folder = downloads / "flowers-102"
-    scipy.io.savemat(folder / "setid.mat", {"trnid": [3, 1], "valid": [1, 2], "tstid": [2, 4]})
-    scipy.io.savemat(folder / "imagelabels.mat", {"labels": [1, 102, 2, 1]})
-    monkeypatch.setattr(torchvision.datasets.Flowers102, "_check_integrity", lambda self: True)
-    photos = datasets.from_torchvision("Flowers102", training=training)
-    assert names(photos) == [f"image_{number:05}.jpg" for number in numbers]
-    assert [label for _, label in photos] == [{1: 0, 2: 101, 3: 1, 4: 0}[number] for number in numbers]
-    assert photos.categories[0] == "pink primrose"
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [
+        ([1, 5], [1, 5]),
+        (torch.tensor([5, 1]), [5, 1]),
+        (range(2, 4), [2, 3]),
+        (slice(None, None, 3), [0, 3, 6]),
+        (torch.arange(8) == 6, [6]),
+        ([True] + [False] * 7, [0]),
+        (np.arange(8) > 5, [6, 7]),
+        ([-1], [7]),
+        ([], []),
+    ],
+    ids=["list", "tensor", "range", "slice", "mask", "list of bools", "array of bools", "from the end", "none"],
+)
+def test_subset_takes_indices_slices_and_masks_alike(data, rows, numbers):
+    part = data.subset(rows)
+    assert len(part) == len(numbers)
+    assert [part.content(row) for row in range(len(part))] == [data.content(number) for number in numbers]
+    assert part.labels.tolist() == data.labels[numbers].tolist() and part.labels.dtype == torch.int64
+    assert len(data) == 8
 
 
-@pytest.mark.parametrize(("training", "batches"), [(True, 5), (False, 1)])
-def test_cifar10_comes_as_arrays_channels_first(downloads, monkeypatch, training, batches):
-    folder = downloads / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    images = np.random.default_rng(0).integers(256, size=(2, 3, 32, 32), dtype=np.uint8)
-    for file in ["test_batch", *(f"data_batch_{number}" for number in range(1, 6))]:
-        (folder / file).write_bytes(pickle.dumps({"data": images.reshape(2, -1), "labels": [7, 0]}))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {number}" for number in range(10)]}))
-    monkeypatch.setattr(torchvision.datasets.cifar, "check_integrity", lambda *_: True)
-    data = datasets.from_torchvision("CIFAR10", training=training)
-    assert data.images.numpy().tolist() == np.concatenate([images] * batches).tolist()
-    assert data.labels.tolist() == [7, 0] * batches
-    assert data.categories[7] == "class 7"
+def test_a_mask_of_another_length_is_refused(data):
+    with pytest.raises(CourseError, match=r"The mask \[3\] does not fit 8 images"):
+        data.subset([True, False, True])
 
 
-def test_photographs_of_torchvision_are_turned_as_their_exif_data_says(downloads, tree):
-    path = "imagenette2-160/train/n01440764/a.JPEG"
-    tree(path)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (60, 40)).save(downloads / path, exif=exif)
-    assert datasets.from_torchvision("Imagenette", training=True)[0][0].size == (40, 60)
+def test_labels_are_int64_also_where_there_are_none():
+    assert Photos([], []).labels.dtype == Arrays(torch.empty(0, 2, 2), torch.empty(0), []).labels.dtype == torch.int64
+
+
+def test_arrays_whose_labels_do_not_fit_are_refused():
+    with pytest.raises(CourseError, match=r"shapes \[3, 4, 4\] and \[2\]"):
+        Arrays(torch.zeros(3, 4, 4), torch.zeros(2), ["a"])
+
+
+def test_a_transform_is_applied_when_an_image_is_asked_for_and_the_original_keeps_none(data):
+    changed = data.with_transform(lambda image: "changed").subset([3])
+    assert changed[0] == ("changed", 0) and data[3][0] != "changed"
+
+
+def test_grey_arrays_have_three_channels():
+    data = Arrays(torch.arange(8, dtype=torch.uint8).view(2, 2, 2), torch.zeros(2), ["a"])
+    assert data[1][0].tolist() == [[[4, 5], [6, 7]]] * 3
+    assert data.rgb().shape == (2, 3, 2, 2) and torch.equal(data.rgb()[1], data[1][0])
+
+
+def test_a_plain_loop_over_a_dataloader_learns_on_either_container(data):
+    """What a learner writes in their own project, without another helper."""
+    torch.manual_seed(0)
+    preprocess = pretrained.untrained("squeezenet1_1").at(8).preprocess
+    loader = DataLoader(data.with_transform(preprocess), batch_size=4, shuffle=True)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    losses = []
+    for _ in range(10):
+        for images, labels in loader:
+            loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert images.shape == (4, 3, 8, 8) and labels.dtype == torch.int64
+    assert sum(losses[-4:]) < sum(losses[:4])
+
+
+# ---- in parts ----
+
+
+def test_duplicates_are_found_in_files_and_in_pixels(tmp_path, photo):
+    photo.save(tmp_path / "0.png")
+    photo.rotate(9).save(tmp_path / "1.png")
+    (tmp_path / "2.png").write_bytes((tmp_path / "0.png").read_bytes())
+    photos = datasets.Photos([(tmp_path / f"{row}.png", 0) for row in range(3)] + [(tmp_path / "none.png", 0)], ["a"])
+    assert datasets.duplicates(photos).tolist() == [0, 1, 0, 3]
+    images = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    images[1] = 1
+    assert datasets.duplicates(Arrays(images, torch.zeros(3), ["a"])).tolist() == [0, 1, 0]
+
+
+def test_a_split_keeps_classes_shares_and_copies_together():
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (80, 3, 4, 4), dtype=torch.uint8)
+    images[40:60] = images[:20]
+    data = Arrays(images, (torch.arange(80) % 20 >= 10).long(), ["a", "b"])
+    train, val = datasets.split(data)
+    assert sorted(train.tolist() + val.tolist()) == list(range(80))
+    assert 14 <= len(val) <= 26 and 0.3 < data.labels[val].float().mean() < 0.7
+    groups = datasets.duplicates(data)
+    assert not set(groups[train].tolist()) & set(groups[val].tolist())
+    assert torch.equal(datasets.split(data)[1], val) and not torch.equal(datasets.split(data, seed=1)[1], val)
+
+
+def test_a_class_with_too_few_different_images_is_named():
+    data = Arrays(torch.zeros(8, 4, 4, dtype=torch.uint8), torch.zeros(8, dtype=torch.int64), ["cat"])
+    with pytest.raises(CourseError, match=r'The class "cat" has 1 different images, and 4 are needed'):
+        datasets.split(data)
+
+
+def test_a_sample_has_as_many_of_each_class_and_depends_on_the_seed(data):
+    sample = datasets.sample_per_class(data, 3)
+    assert sample.labels.tolist() == [0] * 3 + [1] * 3
+    samples = [[part.content(row) for row in range(6)] for part in (sample, datasets.sample_per_class(data, 3))]
+    assert samples[0] == samples[1]
+    shapes = bundled.animal_shapes()[1]
+    one, other = (datasets.sample_per_class(shapes, 3, seed).images for seed in (0, 1))
+    assert not torch.equal(one, other)
+    with pytest.raises(CourseError, match='The class "a" has 4 images: draw no more than these of each'):
+        datasets.sample_per_class(data, 5)
+
+
+# ---- read in batches ----
+
+
+def test_images_are_loaded_as_predict_sees_them_and_unreadable_ones_left_out(tmp_path, photo):
+    """A network that resizes to 256 and crops 224 gets just that: not a square of 224 that is resized again."""
+    photo.save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no photograph")
+    photos = Photos([(tmp_path / "b.png", 1), (tmp_path / "a.png", 0)], ["a", "b"])
+    network = pretrained.untrained("resnet18")
+    loaded = datasets.load_images(photos, network.preprocess)
+    assert torch.equal(loaded.images, network.preprocess(photo)[None])
+    assert loaded.labels.tolist() == [0] and loaded.indices.tolist() == [1]
+    assert len(loaded.unreadable) == 1 and "b.png" in loaded.unreadable[0]
+    with pytest.raises(CourseError, match=r"b\.png"):
+        datasets.load_images(photos.subset([0]), network.preprocess)
+
+
+def test_batches_keep_the_order_and_an_incomplete_last_one(data):
+    preprocess = pretrained.untrained("squeezenet1_1").at(8).preprocess
+    parts = list(datasets.batches(data, preprocess, 3))
+    assert [len(part.images) for part in parts] == [3, 3, 2]
+    assert torch.cat([part.indices for part in parts]).tolist() == list(range(8))
+    assert torch.equal(parts[2].images[1], preprocess(data[7][0]))

@@ -1,10 +1,14 @@
+"""Guesses, their errors, and the way from a data set to logits."""
+
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
 from sklearn.metrics import top_k_accuracy_score
 
-from helpers import datasets, evaluation
+from helpers import bundled, datasets, evaluation
 
 TIED = torch.tensor([[0.0, 2.0, 1.0, 2.0], [3.0, 3.0, 3.0, 3.0]])
 
@@ -62,25 +66,17 @@ def test_an_error_rate_reads_as_a_percentage_with_its_interval():
     assert str(error) == "25.0% [4.6%, 69.9%] of 4"
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 20, 1000, 50_000])
-def test_the_interval_is_the_one_of_scipy(count):
-    for hits in {0, 1, count // 3, count // 2, count - 1, count}:
-        expected = binomtest(hits, count).proportion_ci(method="wilson")
-        assert evaluation.wilson_interval(hits, count) == pytest.approx(tuple(expected), abs=1e-4)
-        assert 0 <= evaluation.wilson_interval(hits, count)[0] <= evaluation.wilson_interval(hits, count)[1] <= 1
-
-
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_the_batch_size_changes_neither_the_logits_nor_their_order(networks, predictions, batch_size):
     whole = predictions["squeezenet1_1"]
-    parts = evaluation.predict(networks["squeezenet1_1"], datasets.labelled_photos(), batch_size)
+    parts = evaluation.predict(networks["squeezenet1_1"], bundled.labelled_photos(), batch_size)
     torch.testing.assert_close(parts.logits, whole.logits, rtol=0, atol=1e-4)
     assert parts.labels.equal(whole.labels)
     assert parts.indices.equal(torch.arange(20))
 
 
 def test_predictions_follow_the_order_of_the_photographs(networks, predictions):
-    photos = datasets.labelled_photos()
+    photos = bundled.labelled_photos()
     backwards = datasets.Photos(photos.samples[::-1], photos.categories)
     turned = evaluation.predict(networks["squeezenet1_1"], backwards, batch_size=7)
     assert turned.labels.tolist() == [label for _, label in photos.samples][::-1]
@@ -88,7 +84,7 @@ def test_predictions_follow_the_order_of_the_photographs(networks, predictions):
 
 
 def test_predicting_twice_gives_identical_logits(networks, predictions):
-    again = evaluation.predict(networks["squeezenet1_1"], datasets.labelled_photos())
+    again = evaluation.predict(networks["squeezenet1_1"], bundled.labelled_photos())
     assert again.logits.equal(predictions["squeezenet1_1"].logits)
 
 
@@ -97,3 +93,25 @@ def test_predictions_are_float32_logits_and_int64_labels_on_the_cpu(predictions)
     assert (logits.dtype, labels.dtype, indices.dtype) == (torch.float32, torch.int64, torch.int64)
     assert logits.device.type == labels.device.type == indices.device.type == "cpu"
     assert (logits.shape, unreadable) == ((20, 1000), [])
+
+
+def test_predicting_leaves_the_network_as_it_was(networks):
+    """In its mode, on its device, in its memory layout, and with its gradients."""
+    network = dataclasses.replace(networks["squeezenet1_1"], model=copy.deepcopy(networks["squeezenet1_1"].model))
+    network.model.to(memory_format=torch.contiguous_format).train()
+    strides = [parameter.stride() for parameter in network.model.parameters()]
+    evaluation.predict(network, bundled.labelled_photos().subset([0]))
+    assert network.model.training
+    assert [parameter.stride() for parameter in network.model.parameters()] == strides
+    assert all(parameter.requires_grad for parameter in network.model.parameters())
+
+
+def test_photographs_and_the_same_pixels_in_memory_give_the_same(networks, photo, tmp_path):
+    """But for Pillow's and PyTorch's resizing, which round differently."""
+    photo.resize((336, 224)).save(tmp_path / "a.png")
+    photos = datasets.Photos([(tmp_path / "a.png", 7)], ["a"])
+    pixels = torch.from_numpy(np.array(photos[0][0])).permute(2, 0, 1)[None]
+    arrays = datasets.Arrays(pixels, torch.tensor([7]), ["a"])
+    one, other = (evaluation.predict(networks["squeezenet1_1"], data) for data in (photos, arrays))
+    assert one.labels.tolist() == other.labels.tolist() == [7]
+    torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-3)

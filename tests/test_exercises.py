@@ -9,7 +9,7 @@ import re
 import nbformat
 import pytest
 
-from helpers.machine import ROOT
+from helpers import ROOT
 
 CHAPTERS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if path.stem != "00_start_here"]
 

@@ -1,6 +1,7 @@
 """The shape of the notebooks; that their outputs are true is checked by nbval, which runs them all."""
 
 import ast
+import graphlib
 import importlib.metadata
 import re
 import sys
@@ -10,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from helpers.machine import ROOT
+from helpers import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 READ = {path: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
@@ -78,8 +79,9 @@ def test_begins_with_question_outcomes_times_and_the_common_set_up(path):
     assert "After this notebook you can\n- " in opening
     assert "to read" in opening and "to run" in opening
     assert "image/png" in code_cells(path)[1].outputs[0].data
-    first, common = (code_cells(one)[0].source.partition("\n\nimport ")[0] for one in (path, NOTEBOOKS[0]))
-    assert first.startswith(common)
+    line = "sys.path.insert(0, str(course))\n"
+    first, common = (code_cells(one)[0].source.partition(line)[:2] for one in (path, NOTEBOOKS[0]))
+    assert first == common
 
 
 @each_notebook
@@ -115,11 +117,63 @@ def imported(source):
             yield node.module
 
 
+def format_specs(source):
+    """What stands after the colon in the f-strings of some code."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FormattedValue) and node.format_spec:
+            yield "".join(getattr(part, "value", "*") for part in node.format_spec.values if part)
+
+
+@each_notebook
+def test_code_speaks_the_fields_language(path):
+    """A table is a DataFrame, not aligned text; zip is not strict; and the word is optimizer."""
+    code = "\n".join(cell.source for cell in code_cells(path))
+    assert [spec for spec in format_specs(code) if re.match(r".?[<>^=]|[+ -]?#?\d|\*", spec)] == []
+    assert "strict=True" not in code
+    assert "optimiser" not in path.read_text().lower()
+
+
+def imports_of(tree, deep=True):
+    """The modules of the course that some code imports; not those in its functions, unless `deep`."""
+    names = set()
+    for node in ast.walk(tree) if deep else tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith(("helpers", "images"))}
+
+
+def test_the_library_imports_no_chapter_and_no_chapter_another():
+    for path in sorted((ROOT / "helpers").rglob("*.py")):
+        own = path.parent.name if path.parent.parent.name == "chapters" else "-"
+        imports = imports_of(ast.parse(path.read_text()))
+        wrong = {name for name in imports if name.startswith(("images", "helpers.chapters."))}
+        assert {name for name in wrong if not name.startswith(f"helpers.chapters.{own}")} == set(), path
+
+
+def test_each_notebook_imports_its_own_chapter_alone():
+    for path in NOTEBOOKS:
+        modules = re.findall(r"helpers\.chapters\.(\w+)", "\n".join(cell.source for cell in code_cells(path)))
+        assert set(modules) == {path.stem[3:]}, path
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """When it is loaded; a function may import later."""
+    paths = [path for path in (ROOT / "helpers").rglob("*.py") if path.stem not in ("__init__", "__main__")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    needs = {}
+    for name, path in modules.items():
+        loaded = imports_of(ast.parse(path.read_text()), deep=False)
+        needs[name] = {one if one in modules else one.rpartition(".")[0] for one in loaded} & set(modules)
+    list(graphlib.TopologicalSorter(needs).static_order())  # raises CycleError
+
+
 def test_every_import_is_installed_by_requirements_txt():
     sources = [cell.source for path in NOTEBOOKS for cell in code_cells(path)]
-    sources += [path.read_text() for folder in ("helpers", "tests") for path in (ROOT / folder).rglob("*.py")]
+    sources += [path.read_text() for folder in ("helpers", "images", "tests") for path in (ROOT / folder).rglob("*.py")]
     modules = {name.partition(".")[0] for source in sources for name in imported(source)}
-    modules -= {*sys.stdlib_module_names, "helpers", "tests", "conftest"}
+    modules -= {*sys.stdlib_module_names, "helpers", "images", "tests", "conftest"}
     lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
     asked_for = {canonicalize_name(Requirement(line).name) for line in lines if line}
     providers = importlib.metadata.packages_distributions()

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import torch
 
-from helpers.machine import ROOT
+from helpers import ROOT
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch._C, "_ensureCUDADeviceGuardSet"), reason="this release of PyTorch cannot pretend"
@@ -15,24 +15,29 @@ pytestmark = pytest.mark.skipif(
 
 RIGHT = """
 import torch
-from helpers import datasets, device, evaluation, pretrained, training, transfer
+from helpers import bundled, datasets, device, evaluation, pretrained, training, transfer
 assert device.accelerator().type == "cuda"
 network = pretrained.load("squeezenet1_1").at(64)
-animals = datasets.animal_shapes()[1].part(slice(0, 1600, 50))
+animals = bundled.animal_shapes()[1].subset(slice(0, 1600, 50))
 logits = evaluation.predict(network, animals).logits
-assert next(network.module.parameters()).device.type == "cuda" and logits.device.type == "cpu"
-assert torch.allclose(network(network.preprocess(animals.rgb())), logits, atol=1e-3)
-module = transfer.freeze(transfer.with_head(network.module, 10), "features.7")
-optimiser = torch.optim.SGD([one for one in module.parameters() if one.requires_grad], 0.001)
-images = network.preprocess(animals.rgb())
-before = training.evaluate(module.cpu(), images, animals.labels).loss
-after = training.train(module, optimiser, (images, animals.labels), steps=10, every=10).training[-1].loss
-assert after < before
-assert transfer.embed(network, animals).values["classifier.0"].shape == (32, 512)
+assert next(network.model.parameters()).device.type == "cpu" == logits.device.type
+images, labels = datasets.load_images(animals, network.preprocess)[:2]
+network.model.to(device.accelerator())
+assert torch.allclose(network(images), logits, atol=1e-3)
+model = pretrained.with_head(network.model, 10)
+frozen = transfer.freeze_(model, "features.7")
+optimizer = torch.optim.SGD([one for one in frozen.parameters() if one.requires_grad], 0.001)
+before = training.evaluate(frozen.cpu(), images, labels).loss
+history = training.train(frozen, optimizer, (images, labels), steps=10, measure_every=10, seed=0)
+assert history.train[-1].loss < before
+for cut in ("features.7", None):
+    tuned = transfer.fine_tune(network, (images, labels), categories=animals.categories, cut=cut, lr=1e-3, steps=2)
+    assert tuned.network(images).shape == (32, 10)
+assert transfer.embed(network, animals).layers["classifier.0"].shape == (32, 512)
 """
 WRONG = """
 image = network.preprocess(animals.rgb())[:1]
-network.module(image)
+network.model(image)
 """
 
 

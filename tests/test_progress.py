@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers.machine import ROOT
+from helpers import ROOT
 
 SLOW = """
 import os, time

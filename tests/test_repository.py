@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import diagrams, machine, plotting
-from helpers.machine import ROOT
+from helpers import ROOT, machine, plotting
+from images import drawing
 
 README = (ROOT / "README.md").read_text()
 ENVIRONMENT = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && "
@@ -112,19 +112,28 @@ def test_python_m_helpers_prints_the_same_table_and_succeeds():
 
 
 def test_readme_shows_its_picture_with_the_pictures_alternative_text():
-    assert f"![{diagrams.alt('start_here')}](images/start_here.png)" in README
+    assert f"![{drawing.alt('start_here')}](images/start_here.png)" in README
 
 
 def test_every_picture_is_drawn_by_code():
-    assert {path.stem for path in plotting.IMAGES.iterdir()} == set(diagrams.PICTURES)
+    assert {path.stem for path in plotting.IMAGES.glob("*.png")} == set(drawing.PICTURES)
 
 
-@pytest.mark.parametrize("name", diagrams.PICTURES)
+@pytest.mark.parametrize("name", drawing.PICTURES)
 def test_committed_picture_is_what_the_code_draws(name):
     committed, drawn = (
         np.asarray(Image.open(file).convert("RGB"), dtype=float)
-        for file in (plotting.IMAGES / f"{name}.png", io.BytesIO(diagrams.draw(name)))
+        for file in (plotting.IMAGES / f"{name}.png", io.BytesIO(drawing.draw(name)))
     )
     assert committed.shape == drawn.shape
-    assert Image.open(plotting.IMAGES / f"{name}.png").info["Description"] == diagrams.alt(name)
+    assert Image.open(plotting.IMAGES / f"{name}.png").info["Description"] == drawing.alt(name)
     assert (abs(committed - drawn).max(axis=2) > 48).mean() < 0.0002  # one changed digit is more
+
+
+def test_the_package_says_how_threads_wait_before_pytorch_is_loaded():
+    program = "import sys, os, helpers; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["PASSIVE", "False"]

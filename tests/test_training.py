@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.nn import functional
 
 from helpers import training
 from helpers.errors import CourseError
@@ -20,34 +20,34 @@ def data():
     return images, labels
 
 
-def network(seed=0, dropout=0.0):
+def small_network(seed=0, dropout=0.0):
     torch.manual_seed(seed)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 3))
 
 
-def run(data, module=None, rate=0.1, **options):
-    module = module or network()
-    optimiser = torch.optim.SGD(module.parameters(), lr=rate)
-    options = {"steps": 20, "every": 10, "batch_size": 16, "device": CPU} | options
-    return training.train(module, optimiser, data, **options), module
+def run(data, model=None, lr=0.1, **options):
+    model = model or small_network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    options = {"steps": 20, "measure_every": 10, "batch_size": 16, "seed": 0, "device": CPU} | options
+    return training.train(model, optimizer, data, **options), model
 
 
 def test_learns_a_task_that_can_be_learnt(data):
     images, labels = data
-    history, module = run((images[:40], labels[:40]), validation=(images[40:], labels[40:]), steps=100, every=25)
+    history, model = run((images[:40], labels[:40]), val_set=(images[40:], labels[40:]), steps=100, measure_every=25)
     assert history.steps == [25, 50, 75, 100]
-    assert len(history.training) == len(history.validation) == 4
-    assert history.training[-1].error == history.validation[-1].error == 0
-    assert history.training[-1].loss < history.training[0].loss
-    assert not module.training
+    assert len(history.train) == len(history.val) == 4
+    assert history.train[-1].error == history.val[-1].error == 0
+    assert history.train[-1].loss < history.train[0].loss
+    assert not model.training
 
 
-def test_one_step_is_one_step_of_the_optimiser_by_hand(data):
-    by_hand = network()
-    loss = functional.cross_entropy(by_hand(data[0]), data[1])
+def test_one_step_is_one_step_of_the_optimizer_by_hand(data):
+    by_hand = small_network()
+    loss = F.cross_entropy(by_hand(data[0]), data[1])
     gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
-    _, module = run(data, steps=1, batch_size=60)
-    for new, old, gradient in zip(module.parameters(), by_hand.parameters(), gradients, strict=True):
+    _, model = run(data, steps=1, batch_size=60)
+    for new, old, gradient in zip(model.parameters(), by_hand.parameters(), gradients, strict=True):
         torch.testing.assert_close(new, old - 0.1 * gradient)
 
 
@@ -67,40 +67,50 @@ def test_each_epoch_shows_every_image_once_in_another_order(data):
 def test_the_same_seed_repeats_the_run_to_the_last_bit_and_another_does_not(data):
     def trained(seed):
         augment = lambda images: training.shift_and_flip(images, 1)  # noqa: E731
-        return run(data, network(dropout=0.5), seed=seed, augment=augment)[0]
+        return run(data, small_network(dropout=0.5), seed=seed, augment=augment)[0]
 
     assert trained(1) == trained(1) != trained(2)
 
 
+def test_unasked_the_random_generators_are_left_where_they_stand(data):
+    model = small_network()
+    torch.manual_seed(5)
+    torch.randperm(60)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    run(data, model, steps=1, seed=None)
+    assert torch.equal(torch.rand(1), wanted)
+
+
 def test_scores_are_taken_without_dropout_and_over_all_images(data):
-    history, module = run(data, network(dropout=0.9))
-    logits = module(data[0])
-    assert history.training[-1].loss == pytest.approx(functional.cross_entropy(logits, data[1]).item(), rel=1e-5)
-    assert history.training[-1].error == pytest.approx((logits.argmax(1) != data[1]).float().mean().item())
+    history, model = run(data, small_network(dropout=0.9))
+    logits = model(data[0])
+    assert history.train[-1].loss == pytest.approx(F.cross_entropy(logits, data[1]).item(), rel=1e-5)
+    assert history.train[-1].error == pytest.approx((logits.argmax(1) != data[1]).float().mean().item())
 
 
 def test_stops_at_the_target_error_and_also_measures_an_incomplete_last_interval(data):
-    history, _ = run(data, steps=200, every=7, target_error=0.1)
+    history, _ = run(data, steps=200, measure_every=7, target_error=0.1)
     assert history.steps[-1] < 200
-    assert history.training[-1].error <= 0.1 < history.training[-2].error
-    assert run(data, steps=10, every=7)[0].steps == [7, 10]
+    assert history.train[-1].error <= 0.1 < history.train[-2].error
+    assert run(data, steps=10, measure_every=7)[0].steps == [7, 10]
 
 
-def test_only_what_the_optimiser_holds_is_changed(data):
-    module = network()
-    before = module[1].weight.clone()
-    optimiser = torch.optim.SGD(module[4].parameters(), lr=0.1)
-    last = module[4].weight.clone()
-    training.train(module, optimiser, data, steps=3, every=3, device=CPU)
-    assert torch.equal(module[1].weight, before) and not torch.equal(module[4].weight, last)
+def test_only_what_the_optimizer_holds_is_changed(data):
+    model = small_network()
+    before = model[1].weight.clone()
+    optimizer = torch.optim.SGD(model[4].parameters(), lr=0.1)
+    last = model[4].weight.clone()
+    training.train(model, optimizer, data, steps=3, measure_every=3, device=CPU)
+    assert torch.equal(model[1].weight, before) and not torch.equal(model[4].weight, last)
 
 
 def test_the_scheduler_sets_the_rate_of_the_next_step(data):
-    module = network()
-    optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimiser, step_size=2, gamma=0.1)
-    training.train(module, optimiser, data, steps=4, every=4, scheduler=scheduler, device=CPU)
-    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+    model = small_network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+    training.train(model, optimizer, data, steps=4, measure_every=4, scheduler=scheduler, device=CPU)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
 
 
 def test_a_loss_that_is_not_finite_names_its_step_and_the_cure(data):
@@ -111,9 +121,9 @@ def test_a_loss_that_is_not_finite_names_its_step_and_the_cure(data):
         return images * float("nan") if len(calls) == 3 else images
 
     with pytest.raises(CourseError, match=r"The loss of step 3 is not finite: lower the learning rate\."):
-        run(data, augment=spoil_the_third, steps=10, every=5)
+        run(data, augment=spoil_the_third, steps=10, measure_every=5)
     with pytest.raises(CourseError, match="lower the learning rate"):
-        run(data, rate=1e30)
+        run(data, lr=1e30)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +139,12 @@ def test_images_and_labels_that_do_not_fit_are_refused(data, change, sentence):
     with pytest.raises(CourseError, match=sentence):
         run(change(*data))
     with pytest.raises(CourseError, match=sentence.replace("training", "validation")):
-        run(data, validation=change(*data))
+        run(data, val_set=change(*data))
 
 
 def test_shift_and_flip_gives_each_of_the_variants_and_only_these():
     image = torch.arange(1.0, 7).view(1, 2, 3)
-    padded = functional.pad(image, [1] * 4)
+    padded = F.pad(image, [1] * 4)
     crops = [padded[:, down : down + 2, right : right + 3] for down in range(3) for right in range(3)]
     expected = {tuple(crop.flatten().tolist()) for crop in crops} | {
         tuple(crop.flip(2).flatten().tolist()) for crop in crops
@@ -143,3 +153,17 @@ def test_shift_and_flip_gives_each_of_the_variants_and_only_these():
     drawn = training.shift_and_flip(image.expand(2000, 1, 2, 3), 1)
     assert {tuple(each.flatten().tolist()) for each in drawn} == expected
     assert len(expected) == 18
+
+
+@pytest.mark.parametrize("option", ["steps", "measure_every", "batch_size"])
+def test_counts_below_one_are_refused(data, option):
+    with pytest.raises(CourseError, match=rf"{option} = 0.*: each must be 1 or more\."):
+        run(data, **{option: 0})
+
+
+def test_labels_that_the_model_has_no_logit_for_are_refused(data):
+    images, labels = data
+    with pytest.raises(CourseError, match="The labels run from 1 to 3, but the model tells 3 classes apart"):
+        run((images, labels + 1))
+    with pytest.raises(CourseError, match="The labels run from -1 to 2"):
+        run(data, val_set=(images, labels - 1))

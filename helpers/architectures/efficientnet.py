@@ -28,7 +28,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expansion
         expand = conv_norm_act(inputs, hidden) if expansion != 1 else []
-        filter_and_project = depthwise_separable(hidden, outputs, kernel, stride)[:-1]  # no ReLU6 behind the last 1x1
+        filter_and_project = depthwise_separable(hidden, outputs, kernel, stride)[:-1]  # no ReLU6 after the last 1x1
         self.layers = nn.Sequential(*expand, *filter_and_project)
         self.shortcut = stride == 1 and inputs == outputs
 

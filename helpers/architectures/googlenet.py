@@ -32,8 +32,8 @@ def convolution(inputs: int, outputs: int, kernel_size: int, **options: Any) -> 
 class Inception(nn.Module):
     """Four branches side by side, concatenated: [N, inputs, H, W] to [N, one + three + five + pool, H, W].
 
-    1x1 convolutions reduce the channels to `reduce_3` and `reduce_5` before the larger kernels, and project those
-    behind the pooling, whose stride is 1, to `pool`.
+    1x1 convolutions reduce the channels to `reduce_3` and `reduce_5` in front of the larger kernels, and to `pool`
+    after the pooling, whose stride is 1.
     """
 
     def __init__(self, inputs: int, one: int, reduce_3: int, three: int, reduce_5: int, five: int, pool: int):

@@ -7,8 +7,8 @@ Source: Howard et al. 2017, MobileNets: Efficient Convolutional Neural Networks 
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.nn import functional
 
 from helpers.errors import CourseError
 
@@ -27,9 +27,9 @@ class SameConv2d(nn.Conv2d):
             for side, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
         ]
         if any(total % 2 for total in totals):
-            x = functional.pad(x, (0, totals[1] % 2, 0, totals[0] % 2))
+            x = F.pad(x, (0, totals[1] % 2, 0, totals[0] % 2))
         padding = [total // 2 for total in totals]
-        return functional.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 def conv_norm_act(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -48,13 +48,9 @@ def depthwise_separable(inputs: int, outputs: int, kernel: int = 3, stride: int 
     return depthwise + pointwise
 
 
-# Output channels and stride of the 13 blocks behind the first convolution, the paper's table 1. (It prints a stride of
-# 2 for the last depthwise layer too, but maps of 7 x 7 before and behind it.)
-BLOCKS = (
-    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
-    *((512, 1),) * 5,
-    *((1024, 2), (1024, 1)),
-)
+# Output channels and stride of the 13 blocks after the first convolution, the paper's table 1. (It prints a stride of
+# 2 for the last depthwise layer too, but maps of 7 x 7 in front of it and after it.)
+BLOCKS = (*((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)), *((512, 1),) * 5, *((1024, 2), (1024, 1)))
 SHALLOW = BLOCKS[:6] + BLOCKS[11:]  # the paper's table 5: without the five blocks of 14 x 14 x 512
 
 

@@ -6,8 +6,8 @@ Source: He, Zhang, Ren and Sun 2015, Deep Residual Learning for Image Recognitio
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.nn import functional
 
 from helpers.errors import CourseError
 
@@ -29,7 +29,7 @@ class ZeroPadding(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, C, H, W] to [N, C + more_channels, ceil(H / stride), ceil(W / stride)]."""
-        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more_channels))
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more_channels))
 
 
 def shortcut(inputs: int, outputs: int, stride: int, option: str) -> nn.Module:
@@ -83,13 +83,7 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self,
-        inputs: int,
-        width: int,
-        stride: int = 1,
-        option: str = "B",
-        residual: bool = True,
-        version: float = 1.5,
+        self, inputs: int, width: int, stride: int = 1, option: str = "B", residual: bool = True, version: float = 1.5
     ):
         super().__init__()
         outputs = width * self.expansion
@@ -172,8 +166,8 @@ class SmallResNet(nn.Module):
 
     A 3x3 convolution, three stages of n basic blocks with `width`, 2 and 4 times as many channels, each stage on maps
     half as wide as the one before, average pooling and a fully connected layer: `depth` = 6n + 2 layers. With 16
-    channels it is the paper's for CIFAR-10 (ResNet-20: 269,722 parameters). Without `residual` it is a plain network,
-    of as many parameters with option A.
+    channels it is the paper's for CIFAR-10 (ResNet-20: 269,722 parameters). Without `residual` it is a plain network
+    (with option A, which has no parameters, both have the same number of them).
     """
 
     def __init__(

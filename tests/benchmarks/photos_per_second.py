@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from helpers import datasets, device, evaluation, pretrained
+from helpers import bundled, datasets, device, evaluation, pretrained
 
 ROUNDS = 5
 BATCH = 16
@@ -28,7 +28,7 @@ def measure(name: str, photos: datasets.Photos) -> None:
     network = pretrained.load(name)
     best = device.accelerator()
     layout = device.memory_format(best)
-    module = network.module.to(best, memory_format=layout)
+    module = network.model.to(best, memory_format=layout)
     images = torch.stack([network.preprocess(photos[index % len(photos)][0]) for index in range(BATCH)])
     images = images.to(best, memory_format=layout)
     batches = len(photos) // BATCH
@@ -67,8 +67,10 @@ def measure(name: str, photos: datasets.Photos) -> None:
 
 if __name__ == "__main__":
     os.environ["TQDM_DISABLE"] = "1"
-    labelled = datasets.labelled_photos()
+    labelled = bundled.labelled_photos()
     given = sys.argv[1:]
-    data = datasets.photos_in(given[0]) if given else datasets.Photos(labelled.samples * 16, labelled.categories)
+    data = (
+        datasets.unlabelled_folder(given[0]) if given else datasets.Photos(labelled.samples * 16, labelled.categories)
+    )
     for each in pretrained.EMBEDDED:
         measure(each, data)

@@ -11,13 +11,12 @@ The tutorial: pytorch.org/tutorials/beginner/transfer_learning_tutorial.html, "C
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -36,48 +35,46 @@ def tutorial(folder: Path, network: pretrained.Network) -> list[tuple[float, flo
     _resize, _crop, *to_tensor = network.preprocess.transforms
     augment = v2.Compose([v2.RandomResizedCrop(PIXELS), v2.RandomHorizontalFlip(), *to_tensor])
     parts = ImageFolder(folder / "train", augment), ImageFolder(folder / "val", network.preprocess)
-    fit, held = (DataLoader(part, batch_size=4, shuffle=True) for part in parts)
-    module = transfer.with_head(network.module.requires_grad_(False), len(parts[0].classes)).to(best)
-    head = module.get_submodule(transfer.head_name(module))
-    optimiser = torch.optim.SGD(head.parameters(), lr=0.001, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimiser, step_size=7, gamma=0.1)
+    train_loader, val_loader = (DataLoader(part, batch_size=4, shuffle=True) for part in parts)
+    model = pretrained.with_head(network.model, len(parts[0].classes)).requires_grad_(False).to(best)
+    head = model.get_submodel(pretrained.head_name(model)).requires_grad_(True)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.001, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
     reached = []
     for _ in range(EPOCHS):
-        module.train()
-        for images, labels in fit:
-            optimiser.zero_grad()
-            functional.cross_entropy(module(images.to(best)), labels.to(best)).backward()
-            optimiser.step()
+        model.train()
+        for images, labels in train_loader:
+            optimizer.zero_grad()
+            F.cross_entropy(model(images.to(best)), labels.to(best)).backward()
+            optimizer.step()
         scheduler.step()
-        module.eval()
+        model.eval()
         with torch.no_grad():
-            right = sum((module(images.to(best)).argmax(1).cpu() == labels).sum().item() for images, labels in held)
-        reached.append((time.perf_counter() - start, right / len(parts[1])))
+            found = [(model(images.to(best)).argmax(1).cpu() == labels).sum().item() for images, labels in val_loader]
+        reached.append((time.perf_counter() - start, sum(found) / len(parts[1])))
     return reached
 
 
 def ours(folder: Path, network: pretrained.Network) -> list[tuple[float, float]]:
-    """(seconds, validation accuracy) of a linear head on embeddings that are computed once, with nothing kept."""
-    transfer._memory.clear()
+    """(seconds, validation accuracy) of a linear head on embeddings that are computed once."""
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as empty:
-        os.environ["TORCH_HOME"] = empty
-        fit, held = (transfer.embed(network, datasets.class_folders(folder / part)) for part in ("train", "val"))
-        ((vectors,), (held_out,)) = (part.values.values() for part in (fit, held))
-    head = nn.Linear(vectors.shape[1], int(fit.labels.max()) + 1)
+    train, val = (transfer.embed(network, datasets.image_folder(folder / part)) for part in ("train", "val"))
+    ((train_vectors,), (val_vectors,)) = (part.layers.values() for part in (train, val))
+    head = nn.Linear(train_vectors.shape[1], int(train.labels.max()) + 1)
     embedded = time.perf_counter() - start
     history = training.train(
         head,
         torch.optim.AdamW(head.parameters(), lr=0.001),
-        (vectors, fit.labels),
-        (held_out, held.labels),
+        (train_vectors, train.labels),
+        (val_vectors, val.labels),
         steps=200,
-        every=20,
+        measure_every=20,
+        seed=0,
         batch_size=32,
     )
     whole = time.perf_counter() - start
     steps = [embedded + (whole - embedded) * step / history.steps[-1] for step in history.steps]
-    return [(seconds, 1 - score.error) for seconds, score in zip(steps, history.validation, strict=True)]
+    return [(seconds, 1 - score.error) for seconds, score in zip(steps, history.val, strict=True)]
 
 
 def sooner(reached: list[tuple[float, float]], level: float) -> float:
@@ -90,40 +87,38 @@ def plain_epochs(folder: Path, network: pretrained.Network, epochs: int) -> floa
     best = device.accelerator()
     transform = v2.Compose([*network.preprocess.transforms, v2.RandomHorizontalFlip()])
     photos = ImageFolder(folder / "train", transform)
-    module = transfer.with_head(network.module, len(photos.classes)).to(best).requires_grad_(True)
-    optimiser = torch.optim.SGD(module.parameters(), lr=0.001, momentum=0.9)
+    model = pretrained.with_head(network.model, len(photos.classes)).to(best)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     start, steps = time.perf_counter(), 0
     for _ in range(epochs):
-        module.train()
+        model.train()
         for images, labels in DataLoader(photos, batch_size=BATCH, shuffle=True, drop_last=True):
-            optimiser.zero_grad()
-            functional.cross_entropy(module(images.to(best)), labels.to(best)).backward()
-            optimiser.step()
+            optimizer.zero_grad()
+            F.cross_entropy(model(images.to(best)), labels.to(best)).backward()
+            optimizer.step()
             steps += 1
-    module.eval()
+    model.eval()
     with torch.no_grad():
         for images, _ in DataLoader(photos, batch_size=BATCH):
-            module(images.to(best)).sum().item()
+            model(images.to(best)).sum().item()
     return steps * BATCH / (time.perf_counter() - start)
 
 
 def our_epochs(folder: Path, network: pretrained.Network, epochs: int) -> float:
     """Photographs per second in training all layers by training.train; reading them into memory counts too."""
-    photos = datasets.class_folders(folder / "train")
+    photos = datasets.image_folder(folder / "train")
     start = time.perf_counter()
-    arrays, _ = datasets.in_memory(photos, PIXELS)
-    images = network.preprocess(arrays.rgb())
-    module = transfer.with_head(network.module, len(arrays.categories)).requires_grad_(True)
-    optimiser = torch.optim.SGD(module.parameters(), lr=0.001, momentum=0.9)
-    steps = epochs * (len(images) // BATCH)
+    batch = datasets.load_images(photos, network.preprocess)
+    model = pretrained.with_head(network.model, len(photos.categories))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+    steps = epochs * (len(batch.images) // BATCH)
     flip = v2.RandomHorizontalFlip()
 
-    def augment(batch: torch.Tensor) -> torch.Tensor:
-        return torch.stack([flip(image) for image in batch])
+    def augment(images: torch.Tensor) -> torch.Tensor:
+        return torch.stack([flip(image) for image in images])
 
-    training.train(
-        module, optimiser, (images, arrays.labels), steps=steps, every=steps, batch_size=BATCH, augment=augment
-    )
+    options = {"steps": steps, "measure_every": steps, "batch_size": BATCH, "augment": augment}
+    training.train(model, optimizer, (batch.images, batch.labels), **options)
     return steps * BATCH / (time.perf_counter() - start)
 
 

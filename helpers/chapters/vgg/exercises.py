@@ -1,0 +1,82 @@
+"""Checks of 02's exercises."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.checks import exercise, name_the_mistake, require, seeded, weights_in_use
+
+
+@exercise
+def receptive_field(answer: Callable[[list[tuple[int, int, int]]], int]) -> str:
+    """`answer(layers)`: how many pixels a unit sees after these layers, each (kernel, stride, dilation)."""
+    cases = [
+        ([(3, 1, 1)], 3, "one 3x3 kernel sees 3 pixels: start at 1, and add kernel - 1, not kernel"),
+        ([(3, 2, 1)], 3, "a layer's own stride moves its neighbours, not its own inputs: multiply after adding"),
+        ([(3, 2, 1), (3, 1, 1)], 7, "after a stride of 2, neighbouring units lie 2 pixels apart: keep count of it"),
+        ([(3, 1, 2)], 5, "a dilation of 2 spreads the kernel: its outer inputs lie (kernel - 1) * 2 apart"),
+    ]
+    for layers, truth, hint in cases:
+        found = answer(layers)
+        require(found == truth, f"{layers} gives {found}, not {truth}: {hint}.")
+    vgg16 = [layer for depth in (2, 2, 3, 3, 3) for layer in [(3, 1, 1)] * depth + [(2, 2, 1)]]
+    require(answer(vgg16) == 212, "VGG-16 should give 212: strides multiply, after 2 and 2 neighbours lie 4 apart.")
+    return "VGG-16 sees 212 pixels of 224."
+
+
+HALVE, NOTHING = nn.MaxPool2d(2), nn.Identity()
+
+
+def _block(x: torch.Tensor, weights: list, after_each=F.relu, last=HALVE, padding=1) -> torch.Tensor:
+    """What VGG's block with these (kernel, bias) makes of x, or, by the options, what a mistake makes of it."""
+    for kernel, bias in weights:
+        x = after_each(F.conv2d(x, kernel, bias, padding=padding))
+    return last(x)
+
+
+@exercise
+def vgg_block(answer: Callable[[int, int, int], nn.Module]) -> str:
+    """`answer(inputs, outputs, depth)`: depth times 3x3 convolution and ReLU, then pooling that halves the map."""
+    for inputs, outputs, depth, size in ((3, 8, 2, (8, 10)), (4, 6, 3, (9, 13))):
+        block = answer(inputs, outputs, depth)
+        with seeded(), torch.no_grad():
+            x = torch.randn(2, inputs, *size)
+            used = weights_in_use(block, x)
+            given = block(x.clone())
+        kernels = [weight for weight in used if weight.numel() > max(weight.shape)]
+        biases = [weight.flatten() for weight in used if weight.numel() == max(weight.shape)]  # [C] or [C, 1, 1]
+        found = [list(kernel.shape) for kernel in kernels]
+        shapes = [[outputs, inputs, 3, 3]] + [[outputs, outputs, 3, 3]] * (depth - 1)
+        require(found == shapes, f"the kernels are {found}, not {shapes}: 3x3, no groups, one for each convolution.")
+        require(len(biases) == depth, f"{depth} convolutions use {len(biases)} vectors: a bias each, no batch norm.")
+        weights = list(zip(kernels, biases, strict=True))
+        mistakes = [
+            ("no ReLU is applied: without it convolutions melt into one.", _block(x, weights, NOTHING)),
+            ("there is one ReLU, at the end: each convolution has one.", _block(x, weights, NOTHING).relu()),
+            ("there is no pooling at the end: nn.MaxPool2d(2, 2) halves the map.", _block(x, weights, last=NOTHING)),
+            ("the convolutions shrink the map: a 3x3 kernel needs padding=1.", _block(x, weights, padding=0)),
+        ]
+        otherwise = "its numbers are not those of depth times convolution and ReLU, then maximum pooling of 2/2."
+        name_the_mistake(given, _block(x, weights), mistakes, otherwise)
+    return "five such blocks, of depth 2, 2, 3, 3 and 3, hold all thirteen convolutions of VGG-16."
+
+
+@exercise
+def as_convolution(answer: Callable[[nn.Linear, int, int], nn.Module]) -> str:
+    """`answer(linear, channels, side)`: the convolution that gives what `linear` gives, and on larger maps too."""
+    for channels, side, size in ((4, 3, (4, 6)), (2, 4, (9, 8))):
+        with seeded():
+            linear = nn.Linear(channels * side * side, 5).requires_grad_(False)
+            x = torch.randn(2, channels, *size)
+        given = answer(linear, channels, side)(x.clone()).detach()
+        bias, kernel = linear.bias, linear.weight.view(5, channels, side, side)
+        mixed = linear.weight.view(5, side, side, channels).permute(0, 3, 1, 2)
+        mistakes = [
+            ("the bias is forgotten: copy linear.bias too.", F.conv2d(x, kernel)),
+            ("the weights are mixed up: flatten runs channel by channel.", F.conv2d(x, mixed, bias)),
+            ("there is padding: the layer then sees zeros around the map.", F.conv2d(x, kernel, bias, padding=1)),
+        ]
+        name_the_mistake(given, F.conv2d(x, kernel, bias), mistakes, "its answers are not linear's: copy its weights.")
+    return "the same numbers, and an answer for each place of a larger photograph."
