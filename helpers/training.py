@@ -51,7 +51,7 @@ def train(
     seed: int | None = None,
     device: torch.device | None = None,
 ) -> History:
-    """Minimise the cross-entropy of `model`, and measure every `measure_every` steps. Chapter 08 writes this loop out.
+    """Minimise the cross-entropy of `model`, and measure every `measure_every` steps.
 
     Works on `model` in place: the parameters that `optimizer` holds are changed, and the model is left on `device`, in
     evaluation mode.
