@@ -131,9 +131,9 @@ def test_committed_picture_is_what_the_code_draws(name):
 
 
 def test_the_package_says_how_threads_wait_before_pytorch_is_loaded():
-    program = "import sys, os, helpers; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    program = "import sys, os, helpers; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     said = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert said.stdout.split() == ["PASSIVE", "False"]
+    assert said.stdout.split() == ["10000", "False"]
