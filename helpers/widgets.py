@@ -10,25 +10,53 @@ from PIL import Image
 
 from helpers.errors import CourseError
 from helpers.photos import read_photo
-from helpers.plotting import display_forms, png
+from helpers.plotting import display_forms, image_tag, png
 
 
 def explore(draw: Callable[..., Figure], alt: str, **controls: widgets.Widget) -> None:
     """Show widgets above the figure that `draw(**values)` makes of their values, and redraw it whenever one changes.
 
-    Readers without a live kernel see the figure of the first values, with the alternative text `alt`.
+    Its alternative text is `alt`, the setting of each control, and the words in the figure: `alt` should say what is
+    true of every setting. Readers without a live kernel see the first figure.
     """
 
-    def redraw(_: Any = None) -> bytes:
-        picture.value = png(draw(**{name: control.value for name, control in controls.items()}))
-        return picture.value
+    def redraw(_: Any = None) -> None:
+        figure = draw(**{name: control.value for name, control in controls.items()})
+        setting = ", ".join(f"{control.description} {setting_of(control)}" for control in controls.values())
+        words = "; ".join(words_in(figure))
+        told = f"{alt} Set here: {setting}." + (f" In the picture: {words}." if words else "")
+        shown.update(picture=png(figure), alt=told)
+        picture.value = image_tag(**shown)
 
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
-    first = redraw()
+    shown, picture = {}, widgets.HTML()
+    redraw()
+    arrange(list(controls.values()))
     for control in controls.values():
         control.observe(redraw, names="value")
-    panel = widgets.VBox([*controls.values(), picture])
-    display_forms(alt, picture=first, widget=panel)
+    display_forms(**shown, widget=widgets.VBox([*controls.values(), picture]))
+
+
+def arrange(controls: list[widgets.Widget]) -> None:
+    """Give all controls whole labels, in one column, and the same width."""
+    longest = max(len(control.description) for control in controls)
+    for control in controls:
+        control.style.description_width = f"{longest}ch"
+        control.layout.width, control.layout.max_width = "48em", "100%"
+        if isinstance(control, widgets.ToggleButtons):
+            control.style.button_width = "auto"
+
+
+def setting_of(control: widgets.Widget) -> str:
+    """What a control stands at, as it shows it: the label of an option, or the number."""
+    return control.label if hasattr(control, "label") else f"{control.value:.3g}"
+
+
+def words_in(figure: Figure, most: int = 12) -> list[str]:
+    """The titles of a figure, then its labels in words, not those in numbers: each once, and no more than `most`."""
+    titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
+    labels = [text.get_text() for ax in figure.axes for text in ax.texts]
+    words = titles + [label for label in labels if not any(sign.isdigit() for sign in label)]
+    return list(dict.fromkeys(" ".join(each.split()) for each in words if each.strip()))[:most]
 
 
 def photo_upload(draw: Callable[[Image.Image], Figure], alt: str) -> None:
@@ -45,7 +73,7 @@ def photo_upload(draw: Callable[[Image.Image], Figure], alt: str) -> None:
         for file in change["new"]:
             try:
                 photo = read_photo(io.BytesIO(file["content"]), file["name"])
-                shown.append(widgets.Image(value=png(draw(photo)), format="png", layout={"max_width": "100%"}))
+                shown.append(widgets.HTML(image_tag(png(draw(photo)), f"{alt} Photograph: {file['name']}.")))
             except CourseError as error:
                 shown.append(widgets.Label(str(error)))
         below.children = shown

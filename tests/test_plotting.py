@@ -16,9 +16,9 @@ from tests.explorers import both_ends
 
 @pytest.fixture
 def displayed(monkeypatch):
-    """What would be displayed: a list of (bundle, metadata)."""
+    """What would be displayed: a list of its forms."""
     shown = []
-    monkeypatch.setattr(plotting, "display", lambda bundle, metadata, raw: shown.append((bundle, metadata)))
+    monkeypatch.setattr(plotting, "display", lambda bundle, raw: shown.append(bundle))
     return shown
 
 
@@ -27,7 +27,7 @@ def panel(displayed):
     """The widget that was displayed last."""
 
     def find():
-        model = displayed[-1][0]["application/vnd.jupyter.widget-view+json"]["model_id"]
+        model = displayed[-1]["application/vnd.jupyter.widget-view+json"]["model_id"]
         return ipywidgets.widget_serialization["from_json"](f"IPY_MODEL_{model}", None)
 
     return find
@@ -40,19 +40,20 @@ def one_bar(height):
     return fig
 
 
-def test_show_keeps_the_alternative_text_twice_and_closes_the_figure(displayed):
+def test_show_gives_the_picture_its_alternative_text_and_closes_the_figure(displayed):
     plt.close("all")  # what other tests left open
-    plotting.show(one_bar(3), "One bar.")
-    [(bundle, metadata)] = displayed
-    assert bundle["text/plain"] == "One bar." and metadata["image/png"]["alt"] == "One bar."
-    assert isinstance(bundle["image/png"], str)
+    plotting.show(one_bar(3), 'One "bar" < 4.')
+    [bundle] = displayed
+    assert bundle["text/plain"] == 'One "bar" < 4.'
+    assert bundle["text/html"].startswith('<img alt="One &quot;bar&quot; &lt; 4." src="data:image/png;base64,')
     assert not plt.get_fignums()
 
 
 def test_explorer_offers_widget_picture_and_text(displayed):
-    widgets.explore(one_bar, "One bar.", height=ipywidgets.IntSlider(value=1, max=10))
-    [(bundle, _)] = displayed
-    assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+    widgets.explore(one_bar, "One bar.", height=ipywidgets.IntSlider(value=1, max=10, description="height"))
+    [bundle] = displayed
+    assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
+    assert bundle["text/plain"] == "One bar. Set here: height 1."
 
 
 def test_explorer_redraws_when_a_control_moves(displayed, panel):
@@ -80,7 +81,7 @@ def test_photo_upload_draws_good_files_and_names_bad_ones(displayed, panel):
     answers = [{"name": "good.png", "content": file.getvalue()}, {"name": "bad.png", "content": b"no photograph"}]
     button.notify_change({"name": "value", "type": "change", "new": answers})
     picture, sentence = below.children
-    assert sizes == [(20, 10)] and bytes(picture.value).startswith(b"\x89PNG")
+    assert sizes == [(20, 10)] and picture.value.startswith('<img alt="A button. Photograph: good.png." src="data:')
     assert sentence.value.startswith('"bad.png" is not a photograph')
 
 
