@@ -7,26 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from helpers.errors import CourseError
 
-
-def accelerator(wanted: str | None = None) -> torch.device:
-    """The device to compute on: the `wanted` one ("cuda", "cuda:1", "mps", "cpu"), or else the fastest there is.
-
-    Raises CourseError when `wanted` is no device of this machine.
-    """
+def accelerator() -> torch.device:
+    """The fastest device there is to compute on: CUDA, MPS, or else the CPU."""
     present = torch.accelerator.current_accelerator(check_available=True)
-    best = present if present is not None and present.type in ("cuda", "mps") else torch.device("cpu")
-    if wanted is None:
-        return best
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise CourseError(f'"{wanted}" is no device: use "cuda", "mps" or "cpu", or leave it out.') from None
-    count = 1 if device.type == "cpu" else torch.accelerator.device_count() if device.type == best.type else 0
-    if (device.index or 0) >= count:
-        raise CourseError(f'"{wanted}" was asked for, but this machine does not have it: use "{best}" or leave it out.')
-    return device
+    return present if present is not None and present.type in ("cuda", "mps") else torch.device("cpu")
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -34,40 +33,20 @@ class Embeddings(NamedTuple):
     unreadable: list[str]
 
 
-def embed(
-    network: Network, data: LabelledImages, layers: str | Sequence[str] = (), *, cache: str | Path | None = None
-) -> Embeddings:
+def embed(network: Network, data: LabelledImages, layers: str | Sequence[str] = ()) -> Embeddings:
     """The responses of `network` at `layers` (or at its embedding_layer) to all of `data`, in one pass, with progress.
 
-    With `cache`, the path of a file, they are read from it, and computed and written to it where it is missing or
-    holds those of other weights, layers, preprocessing or images. Raises CourseError for a layer that the model does
-    not have, where no photograph can be read, and for a cache that cannot be written.
+    Nothing is kept on disk. Raises CourseError for a layer that the model does not have, and where no photograph can be
+    read.
     """
     layers = [layers] if isinstance(layers, str) else list(layers) or [embedding_layer(network.model)]
-    key = _key(network, data, layers) if cache else ""
-    if cache and files.exists(Path(cache).expanduser()):
-        kept = files.load_state_dict(Path(cache))
-        if isinstance(kept, dict) and kept.get("key") == key:
-            return Embeddings(*(kept[name] for name in Embeddings._fields))
     responses = dataclasses.replace(network, model=_Responses(network.model, layers).eval())
     found = evaluation.predict(responses, data)
     blank = torch.zeros(1, 3, network.pixels, network.pixels, device=next(network.model.parameters()).device)
     with torch.inference_mode():
         sizes = [vector(response).shape[1] for response in responses.model.extract(blank).values()]
     vectors = zip(layers, found.logits.split(sizes, dim=1), strict=True)
-    embeddings = Embeddings({layer: values.clone() for layer, values in vectors}, *found[1:])
-    if cache:
-        files.save({"key": key, **embeddings._asdict()}, Path(cache))
-    return embeddings
-
-
-def _key(network: Network, data: LabelledImages, layers: Sequence[str]) -> str:
-    digest = hashlib.sha256(repr((network.name, network.preprocess.settings, layers, data.labels.tolist())).encode())
-    for tensor in network.model.state_dict().values():
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    for row in range(len(data)):
-        digest.update(hashlib.sha256(data.content(row)).digest())
-    return digest.hexdigest()
+    return Embeddings({layer: values.clone() for layer, values in vectors}, *found[1:])
 
 
 class _Responses(nn.Module):

@@ -19,7 +19,7 @@ import torch
 import torchvision
 from torch import nn
 
-from helpers import bundled, device, files, pretrained
+from helpers import bundled, files, pretrained
 from helpers.errors import CourseError
 from tests.bad_input import Place, forbidden, is_equal_to, judge, row
 
@@ -221,15 +221,6 @@ def offline(call: Callable[[], object]) -> Callable[[Place], object]:
     return call_without_connection
 
 
-# ---- devices ----
-
-
-def ask_for_cuda_where_there_is_none(place: Place) -> None:
-    place.patch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
-    place.patch.setattr(torch.accelerator, "device_count", lambda: 0)
-    device.accelerator("cuda")
-
-
 def load_from_a_forbidden_cache(place: Place) -> None:
     home = place.folder / "home"
     home.mkdir()
@@ -343,8 +334,6 @@ TABLE = [
         *("cannot be written", "choose another folder"),
     ),
     # names
-    row("CUDA asked for and absent", ask_for_cuda_where_there_is_none, '"cuda"', "does not have it", 'use "cpu"'),
-    row("no device", lambda _: device.accelerator("gpu"), '"gpu"', 'use "cuda", "mps" or "cpu"'),
     row("unknown network", lambda _: pretrained.load("resnet19"), '"resnet19"', "choose one of", "resnet18"),
     row(
         "unknown data set",

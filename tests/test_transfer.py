@@ -1,7 +1,5 @@
 """Embeddings, models that are cut or frozen, and the one fine-tuning."""
 
-import dataclasses
-
 import pytest
 import torch
 import torchvision
@@ -66,47 +64,11 @@ def test_several_layers_come_from_one_pass_and_maps_are_averaged(small, animals,
     assert torch.equal(found.labels, animals.labels) and torch.equal(found.indices, torch.arange(40))
 
 
-def test_nothing_is_kept_on_disk_unasked(small, animals, tmp_path, monkeypatch):
+def test_nothing_is_kept_on_disk(small, animals, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     transfer.embed(small, animals)
     assert not list(tmp_path.iterdir())
-
-
-def other_weights(network, data):
-    model = pretrained.with_head(network.model, 1000)
-    model.load_state_dict(network.model.state_dict())
-    with torch.no_grad():
-        model.features[0].weight[0, 0, 0, 0] += 1
-    return dataclasses.replace(network, model=model.eval()), data, ()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        other_weights,
-        lambda network, data: (network.at(32), data, ()),
-        lambda network, data: (network, data.subset(slice(0, 39)), ()),
-        lambda network, data: (network, datasets.Arrays(255 - data.images, data.labels, data.categories), ()),
-        lambda network, data: (network, datasets.Arrays(data.images, data.labels.flip(0), data.categories), ()),
-        lambda network, data: (network, data, "features.3"),
-    ],
-    ids=["weights", "size", "rows", "pixels", "labels", "layer"],
-)
-def test_a_cache_is_read_again_unless_what_it_depends_on_has_changed(small, animals, tmp_path, monkeypatch, change):
-    path = tmp_path / "below" / "embeddings.pt"
-    first = transfer.embed(small, animals, cache=path)
-    changed_call = change(small, animals)
-    wanted = transfer.embed(*changed_call)
-    with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "predict", None)  # what computes
-        kept = transfer.embed(small, animals, cache=path)
-    assert torch.equal(kept.layers["classifier.0"], first.layers["classifier.0"])
-    assert torch.equal(kept.labels, first.labels) and torch.equal(kept.indices, first.indices)
-    again = transfer.embed(*changed_call, cache=path)
-    for layer, vectors in wanted.layers.items():
-        torch.testing.assert_close(again.layers[layer], vectors)
-    assert torch.equal(again.labels, wanted.labels)
 
 
 def test_unreadable_photographs_are_named_and_left_out(small, tmp_path, photo):
