@@ -76,7 +76,7 @@ def test_a_confusion_matrix_counts_the_shown_classes_alone():
 def test_the_calibration_error_is_the_weighted_gap():
     confidence = torch.tensor([0.95, 0.95, 0.55, 1.0])
     right = torch.tensor([True, False, True, True])
-    _, error = figures.reliability(confidence, right)
+    error = figures.reliability(plt.figure().subplots(), confidence, right)
     assert error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.45) / 4, abs=1e-6)
     plt.close("all")
 

@@ -5,6 +5,7 @@ from collections import namedtuple
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
@@ -58,21 +59,21 @@ def confusion(labels: list[str], guesses: list[str], shown: list[str]) -> Figure
     return fig
 
 
-def reliability(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> tuple[Figure, float]:
-    """How often the first guess is right, against its probability, in `bins` of equal width; [N] floats and [N] bools.
+def reliability(ax: Axes, confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
+    """Draw how often the first guess is right, against its probability, in `bins` of equal width; [N] floats, [N] bools.
 
-    Returns the figure and the expected calibration error: the mean gap between the two, weighted by photographs.
+    Returns the expected calibration error: the mean gap between the two, weighted by photographs.
     Source: Guo et al. 2017, "On calibration of modern neural networks" (arXiv:1706.04599).
     """
     bin_numbers = (confidence * bins).long().clamp(max=bins - 1).numpy()
     in_bins = pd.DataFrame({"confidence": confidence.double(), "right": right}).groupby(bin_numbers)
     means, counts = in_bins.mean(), in_bins.size()
     centres = (means.index + 0.5) / bins
-    fig, ax = plt.subplots(figsize=(7, 6))
     ax.bar(centres, means["right"], width=0.9 / bins, color=plotting.SKY)
     ax.plot(means["confidence"], means["right"], "o", color=plotting.BLUE)
     ax.plot([0, 1], [0, 1], linestyle="--", color=plotting.GREY)
     for centre, value, count in zip(centres, means["right"], counts, strict=True):
         ax.text(centre, value + 0.015, count, ha="center", size=12)
     ax.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="probability of the first guess", ylabel="share that is right")
-    return fig, ((means["right"] - means["confidence"]).abs() * counts).sum() / len(right)
+    ax.label_outer()
+    return ((means["right"] - means["confidence"]).abs() * counts).sum() / len(right)
