@@ -60,7 +60,7 @@ def confusion(labels: list[str], guesses: list[str], shown: list[str]) -> Figure
 
 
 def reliability(ax: Axes, confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
-    """Draw how often the first guess is right, against its probability, in `bins` of equal width; [N] floats, [N] bools.
+    """Draw how often the first guess is right, [N] bools, against its probability, [N] floats, in equal `bins`.
 
     Returns the expected calibration error: the mean gap between the two, weighted by photographs.
     Source: Guo et al. 2017, "On calibration of modern neural networks" (arXiv:1706.04599).
