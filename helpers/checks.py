@@ -84,11 +84,16 @@ def weights_in_use(block: Any, x: torch.Tensor) -> list[torch.Tensor]:
     These are its parameters, and the running means and variances of its batch norms, filled with numbers as after
     training, so that two that are exchanged, or one that is left out, can be told from the block's output: a check
     computes with them what the block should, and with each likely mistake. The block is run once before, so that Lazy
-    layers are complete, and left in evaluation mode. Raises Wrong where it is no module.
+    layers are complete, and left in evaluation mode. Weights [out, in] of linear layers are given as [out, in, 1, 1].
+    Raises Wrong for what is no module, has no weights, or gives the same map two results in training mode (dropout).
     """
     require(isinstance(block, nn.Module), f"it returns a {type(block).__name__}, not a module: nn.Sequential is one.")
-    block.eval()(x.clone())
+    once, again = block.train()(x.clone()), block(x.clone())
+    require(isinstance(once, torch.Tensor), "its forward returns nothing: return the maps.")
+    require(torch.equal(once, again), "two runs on the same map differ in training mode: leave dropout out.")
+    block.eval()
     tensors = [each for each in [*block.parameters(), *block.buffers()] if each.is_floating_point()]
+    require(bool(tensors), "it has no weights: layers in a plain list are not found; use nn.Sequential.")
     with seeded():
         for tensor in tensors:
             is_vector = tensor.numel() == max(tensor.shape, default=1)  # [C], or [C, 1, 1] in a hand-written norm
@@ -96,7 +101,7 @@ def weights_in_use(block: Any, x: torch.Tensor) -> list[torch.Tensor]:
     used = []
     with FirstUse(tensors, used.append):
         block(x.clone())  # a ReLU that comes first may work in place
-    return used
+    return [each[..., None, None] if each.ndim == 2 else each for each in used]
 
 
 @contextlib.contextmanager

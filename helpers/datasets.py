@@ -131,7 +131,7 @@ class Arrays(LabelledImages):
 
 def imagenet_categories() -> list[str]:
     """The names of ImageNet's 1,000 categories, in the order of a network's logits (from torchvision)."""
-    return torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
+    return list(torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 @functools.cache
@@ -294,9 +294,11 @@ def batches(data: LabelledImages, transform: Callable[[Any], torch.Tensor], batc
     As a DataLoader with workers, but by threads: these start at once, on Windows too, and decode side by side.
     """
 
+    raw = data.with_transform(None)  # one that is there for a DataLoader would be applied twice
+
     def prepare(index: int) -> tuple[torch.Tensor, int, int] | str:
         try:
-            image, label = data[index]
+            image, label = raw[index]
         except CourseError as error:
             return str(error)
         return transform(image), label, index

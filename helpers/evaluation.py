@@ -29,16 +29,14 @@ class Predictions(NamedTuple):
     unreadable: list[str]
 
 
-def predict(
-    network: Network, data: LabelledImages, batch_size: int | None = None, device: torch.device | None = None
-) -> Predictions:
+def predict(network: Network, data: LabelledImages, batch_size: int | None = None) -> Predictions:
     """The logits of `network` for every image of a data set, in its order, with progress.
 
-    Photographs are decoded by all cores. A copy of the model computes, in evaluation mode and float32, on `device` or
-    the fastest there is; the network itself stays as and where it is. A photograph that cannot be read is named in
+    Photographs are decoded by all cores. A copy of the model computes, in evaluation mode and float32, on the fastest
+    device there is; the network itself stays as and where it is. A photograph that cannot be read is named in
     `unreadable` and left out; if none can, the first sentence is raised.
     """
-    device = device or devices.accelerator()
+    device = devices.accelerator()
     batch_size = batch_size or (16 if device.type == "cpu" else 128)  # what a small batch computes stays in the cache
     layout = devices.memory_format(device)
     model = copy.deepcopy(network.model).eval().to(device, memory_format=layout)

@@ -40,12 +40,12 @@ def embed(network: Network, data: LabelledImages, layers: str | Sequence[str] = 
     read.
     """
     layers = [layers] if isinstance(layers, str) else list(layers) or [embedding_layer(network.model)]
-    responses = dataclasses.replace(network, model=_Responses(network.model, layers).eval())
+    responses = dataclasses.replace(network, model=_Responses(copy.deepcopy(network.model), layers).eval())
     found = evaluation.predict(responses, data)
     blank = torch.zeros(1, 3, network.pixels, network.pixels, device=next(network.model.parameters()).device)
     with torch.inference_mode():
-        sizes = [vector(response).shape[1] for response in responses.model.extract(blank).values()]
-    vectors = zip(layers, found.logits.split(sizes, dim=1), strict=True)
+        sizes = [response.shape[1] for response in responses.model.vectors(blank)]
+    vectors = zip(responses.model.layers, found.logits.split(sizes, dim=1), strict=True)
     return Embeddings({layer: values.clone() for layer, values in vectors}, *found[1:])
 
 
@@ -58,11 +58,15 @@ class _Responses(nn.Module):
         for layer in layers:
             if not any(name == layer or name.startswith(f"{layer}.") for name in known):
                 raise CourseError(f'The network has no layer "{layer}": choose one of {", ".join(known[1:])}.')
-        nodes = {layer: layer for layer in layers}
-        self.extract = feature_extraction.create_feature_extractor(model, nodes, tracer_kwargs=LEAVES)
+        self.layers = list(dict.fromkeys(layers))  # the extractor answers in the model's order, not in this
+        self.extract = feature_extraction.create_feature_extractor(model, self.layers, tracer_kwargs=LEAVES)
+
+    def vectors(self, x: torch.Tensor) -> list[torch.Tensor]:
+        responses = self.extract(x)
+        return [vector(responses[layer]) for layer in self.layers]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([vector(response) for response in self.extract(x).values()], dim=1)
+        return torch.cat(self.vectors(x), dim=1)
 
 
 def vector(response: torch.Tensor) -> torch.Tensor:
@@ -116,8 +120,7 @@ def split_model(model: nn.Module, cut: str) -> tuple[nn.Module, nn.Module]:
     copied = {border: upper.placeholder("x")}
     for node in above:
         copied[node] = upper.node_copy(node, copied.__getitem__)
-    parts = (fx.GraphModule(tracer.root, graph).train(model.training) for graph in (lower, upper))
-    return tuple(parts)
+    return fx.GraphModule(tracer.root, lower), fx.GraphModule(tracer.root, upper)
 
 
 def freeze_(model: nn.Module, cut: str) -> nn.Sequential:
@@ -190,6 +193,8 @@ def fine_tune(
         schedule: makes of the optimizer and `steps` what sets the learning rates after each step.
         augment, batch_size, measure_every (the end only, if None), seed: as in training.train.
     """
+    if batch_norm not in ("keep", "adapt"):
+        raise CourseError(f'batch_norm = "{batch_norm}": choose "keep" or "adapt".')
     if seed is not None:
         devices.seed(seed)
     model = pretrained.with_head(network.model, len(categories))
@@ -205,7 +210,7 @@ def fine_tune(
 
     def learn(cut: str | None, steps: int) -> training.History:
         data, learner, frozen = (train_set, val_set), model, None
-        if cut:
+        if cut is not None:
             frozen, learner = split_model(model, cut)
         if batch_norm == "keep":
             learner = KeepStatistics(learner)

@@ -62,9 +62,8 @@ class Functional(nn.Module):
         (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1)), [(4, 3, 3, 3), (4,), (2, 4, 1, 1), (2,)]),
         (nn.Sequential(nn.LazyConv2d(4, 3, bias=False), nn.BatchNorm2d(4)), [(4, 3, 3, 3), (4,), (4,), (4,), (4,)]),
         (Functional(), [(4, 3, 3, 3), (2, 4, 3, 3)]),
-        (nn.Sequential(nn.ReLU(), nn.Identity()), []),
     ],
-    ids=["layers", "lazy", "functional", "none"],
+    ids=["layers", "lazy", "functional"],
 )
 def test_weights_in_use_come_in_the_order_of_use_in_any_style(block, shapes):
     weights = checks.weights_in_use(block, torch.randn(2, 3, 8, 8))
@@ -92,3 +91,31 @@ def test_the_learners_random_numbers_are_left_alone():
     with checks.seeded():
         torch.rand(5)
     assert torch.equal(torch.rand(2), wanted)
+
+
+class InAList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Conv2d(3, 4, 3)]
+
+    def forward(self, x):
+        return self.layers[0](x)
+
+
+class Silent(nn.Conv2d):
+    def forward(self, x):
+        super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        (InAList(), "a plain list"),
+        (nn.Sequential(nn.ReLU(), nn.Identity()), "no weights"),
+        (Silent(3, 4, 3), "returns nothing"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.1)), "leave dropout out"),
+    ],
+)
+def test_a_block_whose_weights_cannot_be_judged_is_refused(block, said):
+    with pytest.raises(checks.Wrong, match=said):
+        checks.weights_in_use(block, torch.randn(2, 3, 5, 5))

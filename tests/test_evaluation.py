@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import top_k_accuracy_score
 
-from helpers import bundled, datasets, evaluation
+from helpers import bundled, datasets, evaluation, pretrained
 
 TIED = torch.tensor([[0.0, 2.0, 1.0, 2.0], [3.0, 3.0, 3.0, 3.0]])
 
@@ -115,3 +115,9 @@ def test_photographs_and_the_same_pixels_in_memory_give_the_same(networks, photo
     one, other = (evaluation.predict(networks["squeezenet1_1"], data) for data in (photos, arrays))
     assert one.labels.tolist() == other.labels.tolist() == [7]
     torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-3)
+
+
+def test_a_data_set_with_a_transform_is_preprocessed_once():
+    network, photos = pretrained.load("squeezenet1_1").at(64), bundled.free_photos().subset(slice(0, 2))
+    plain = evaluation.predict(network, photos).logits
+    assert torch.equal(evaluation.predict(network, photos.with_transform(network.preprocess)).logits, plain)

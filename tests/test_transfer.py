@@ -1,5 +1,7 @@
 """Embeddings, models that are cut or frozen, and the one fine-tuning."""
 
+import dataclasses
+
 import pytest
 import torch
 import torchvision
@@ -194,3 +196,27 @@ def test_at_a_rate_of_zero_nothing_is_learned(small, loaded, animals):
     """So that the tests above would notice a fine-tuning that does nothing."""
     _, history = tune(small, loaded, animals, lr=0.0)
     assert history.train[0].error > 0.6
+
+
+def test_layers_keep_their_names_in_whatever_order_they_are_asked_for(small, animals):
+    animals = animals.subset(slice(0, 4))
+    forward = transfer.embed(small, animals, ["features.0", "features.9", "avgpool"]).layers
+    for layer, vectors in transfer.embed(
+        small, animals, ["avgpool", "features.9", "features.0", "avgpool"]
+    ).layers.items():
+        assert torch.equal(vectors, forward[layer])
+
+
+def test_neither_embedding_nor_cutting_changes_the_mode_of_a_model(small, animals):
+    network = dataclasses.replace(small, model=pretrained.with_head(small.model, 10))
+    network.model.train()
+    network.model.features[:4].eval()  # a learner's way to keep some statistics
+    modes = [layer.training for layer in network.model.modules()]
+    transfer.embed(network, animals.subset(slice(0, 4)))
+    transfer.split_model(network.model, "features.9")
+    assert [layer.training for layer in network.model.modules()] == modes
+
+
+def test_fine_tuning_knows_two_policies_for_batch_norm(small, loaded, animals):
+    with pytest.raises(CourseError, match='batch_norm = "Keep": choose'):
+        transfer.fine_tune(small, loaded, categories=animals.categories, cut=None, lr=0.1, steps=1, batch_norm="Keep")

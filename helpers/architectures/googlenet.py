@@ -1,6 +1,6 @@
 """GoogLeNet: nine inception modules, with two auxiliary heads that serve in training only.
 
-Source: Szegedy and others 2014, Going Deeper with Convolutions (arXiv:1409.4842), table 1 and figure 3.
+Source: Szegedy et al. 2014, Going Deeper with Convolutions (arXiv:1409.4842), table 1 and figure 3.
 """
 
 from typing import Any, NamedTuple

@@ -324,7 +324,7 @@ WRONG = [
     (block, sequential(strides=lambda s: (1, s)), "but cost more mult-adds"),
     (block, sequential(strides=lambda s: (s, s)), "with stride=2 it makes [2, 16, 2, 3]"),
     (block, sequential(strides=lambda s: (1, 1)), "the stride is missing"),
-    (block, sequential(strides=lambda s: (2, 1)), "with stride=1 it makes [2, 4, 4, 5]"),
+    (block, sequential(strides=lambda s: (2, 1)), "with stride=1 it makes [2, 6, 4, 5]"),
     (block, sequential(padding=0), "needs padding=1"),
     (block, sequential(bias=True), "keep their biases"),
     (block, lambda i, o, s: list(sequential()(i, o, s)), "returns a list"),
@@ -357,3 +357,27 @@ def test_13_blocks_have_the_parameters_that_the_check_names(capsys):
         channels = outputs
     block(sequential())
     assert f"{parameters:,}" in capsys.readouterr().out
+
+
+class LinearPointwise(nn.Module):
+    """The pointwise convolution as a linear layer over the channels of each place; a residual `when_it_fits`."""
+
+    def __init__(self, inputs, outputs, stride, when_it_fits=False):
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.pointwise = nn.Linear(inputs, outputs, bias=False)
+        self.last = nn.BatchNorm2d(outputs)
+        self.adds = when_it_fits and inputs == outputs and stride == 1
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x)).relu()
+        y = self.last(self.pointwise(y.movedim(1, 3)).movedim(3, 1)).relu()
+        return x + y if self.adds else y
+
+
+def test_a_pointwise_convolution_may_be_a_linear_layer_and_a_residual_may_not_be_added(capsys):
+    exercises.separable_block(LinearPointwise)
+    assert capsys.readouterr().out.startswith("right")
+    exercises.separable_block(lambda *widths: LinearPointwise(*widths, when_it_fits=True))
+    assert capsys.readouterr().out.startswith("wrong")

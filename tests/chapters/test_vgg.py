@@ -434,3 +434,34 @@ def test_a_right_answer_is_right_in_any_style(check, answer, capsys):
 @pytest.mark.parametrize("check, answer, mistake", WRONG)
 def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells):
     tells(check, answer, mistake)
+
+
+@pytest.mark.parametrize(
+    ("step", "spread"),
+    [
+        (lambda s, d: s * d, lambda k, d, j: (k - 1) * d * j),
+        (lambda s, d: s, lambda k, d, j: (k - 1) * (d if d > 1 else j)),
+        (lambda s, d: s, lambda k, d, j: (k - 1) * j + (d - 1) * 2),
+        (lambda s, d: min(s, 2), lambda k, d, j: (k - 1) * d * j),
+    ],
+)
+def test_a_recurrence_that_fits_simple_layers_alone_is_refused(capsys, step, spread):
+    def answer(layers):
+        field, jump = 1, 1
+        for kernel, stride, dilation in layers:
+            field, jump = field + spread(kernel, dilation, jump), jump * step(stride, dilation)
+        return field
+
+    exercises.receptive_field(answer)
+    assert capsys.readouterr().out.startswith("wrong")
+
+
+def test_a_convolution_that_overwrites_the_linear_layer_is_refused(capsys):
+    def answer(linear, channels, side):
+        convolution = nn.Conv2d(channels, 5, side).requires_grad_(False)
+        linear.weight.copy_(convolution.weight.flatten(1))
+        linear.bias.copy_(convolution.bias)
+        return convolution
+
+    exercises.as_convolution(answer)
+    assert capsys.readouterr().out.startswith("wrong")

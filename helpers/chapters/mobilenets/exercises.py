@@ -44,12 +44,11 @@ def separation(answer: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor
 @torch.no_grad()
 def separable_block(answer: Callable[[int, int, int], nn.Module]) -> str:
     """`answer(inputs, outputs, stride)`: depthwise 3x3 and pointwise convolution, each with batch norm and ReLU."""
-    for inputs, outputs, stride in ((8, 16, 2), (6, 4, 1)):
+    for inputs, outputs, stride in ((8, 16, 2), (6, 6, 1)):
         block = answer(inputs, outputs, stride)
         with seeded():
             x = torch.randn(2, inputs, 7, 9)  # odd, where TensorFlow's padding is PyTorch's too
         weights, given = weights_in_use(block, x.clone()), block(x.clone())
-        require(isinstance(given, torch.Tensor), "its forward returns nothing: return the maps.")
         _require_shapes(weights, inputs, outputs)
         rights, mistakes, strides = [], [], (stride, 1)
         for relu, eps in itertools.product((F.relu, F.relu6), (1e-5, 1e-3)):  # as PyTorch's layers, or as TensorFlow's

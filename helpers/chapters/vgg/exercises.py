@@ -1,5 +1,6 @@
 """Checks of 02's exercises."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -17,6 +18,7 @@ def receptive_field(answer: Callable[[list[tuple[int, int, int]]], int]) -> str:
         ([(3, 2, 1)], 3, "a layer's own stride moves its neighbours, not its own inputs: multiply after adding"),
         ([(3, 2, 1), (3, 1, 1)], 7, "after a stride of 2, neighbouring units lie 2 pixels apart: keep count of it"),
         ([(3, 1, 2)], 5, "a dilation of 2 spreads the kernel: its outer inputs lie (kernel - 1) * 2 apart"),
+        ([(5, 3, 1), (3, 2, 2), (3, 1, 1)], 29, "strides multiply, to 3 and 6, and a dilation counts in these steps"),
     ]
     for layers, truth, hint in cases:
         found = answer(layers)
@@ -70,7 +72,7 @@ def as_convolution(answer: Callable[[nn.Linear, int, int], nn.Module]) -> str:
         with seeded():
             linear = nn.Linear(channels * side * side, 5).requires_grad_(False)
             x = torch.randn(2, channels, *size)
-        given = answer(linear, channels, side)(x.clone()).detach()
+        given = answer(copy.deepcopy(linear), channels, side)(x.clone()).detach()
         bias, kernel = linear.bias, linear.weight.view(5, channels, side, side)
         mixed = linear.weight.view(5, side, side, channels).permute(0, 3, 1, 2)
         mistakes = [
