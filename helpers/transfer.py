@@ -76,7 +76,7 @@ def vector(response: torch.Tensor) -> torch.Tensor:
 
 def embedding_layer(model: nn.Module) -> str:
     """The name of the layer whose output the head reads."""
-    names = feature_extraction.get_graph_node_names(model, LEAVES)[1]
+    names = feature_extraction.get_graph_node_names(copy.deepcopy(model), LEAVES)[1]  # it sets the mode of all layers
     return names[names.index(pretrained.head_name(model)) - 1]
 
 
