@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from helpers import machine
+from helpers.errors import CourseError
 
 
 def check() -> None:
@@ -36,4 +37,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CourseError as error:
+        sys.exit(str(error))

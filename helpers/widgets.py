@@ -37,18 +37,21 @@ def explore(draw: Callable[..., Figure], alt: str, **controls: widgets.Widget) -
 
 
 def arrange(controls: list[widgets.Widget]) -> None:
-    """Give all controls whole labels, in one column, and the same width."""
+    """Give all controls whole labels, in one column; sliders the same width, and buttons as many as fit a line."""
     longest = max(len(control.description) for control in controls)
     for control in controls:
         control.style.description_width = f"{longest}ch"
         control.layout.width, control.layout.max_width = "48em", "100%"
         if isinstance(control, widgets.ToggleButtons):
             control.style.button_width = "auto"
+            control.layout.width, control.layout.display = "100%", "flex"  # else the label stands above
 
 
 def setting_of(control: widgets.Widget) -> str:
     """What a control stands at, as it shows it: the label of an option, or the number."""
-    return control.label if hasattr(control, "label") else f"{control.value:.3g}"
+    if hasattr(control, "options"):
+        return control.label or str(control.value)  # a slider of options begins without a label
+    return f"{control.value:.3g}"
 
 
 def words_in(figure: Figure, most: int = 12) -> list[str]:

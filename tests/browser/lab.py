@@ -1,6 +1,7 @@
-"""JupyterLab in a browser without a window: start a server, open a page, look at its notebook."""
+"""JupyterLab in a browser without a window: start a server, open a notebook, look at what its page shows."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import socket
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,8 @@ from helpers import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-README = ["-m", "jupyterlab", f"--notebook-dir={ROOT}", str(ROOT / "notebooks/00_start_here.ipynb")]
+PANEL = "jupyterapp.shell.currentWidget"  # in the page, with the option --expose-app-in-browser
+OPTIONS = ("--no-browser", "--allow-root", "--IdentityProvider.token=", "--expose-app-in-browser")
 
 
 def browser_program() -> str | None:
@@ -27,15 +28,20 @@ def browser_program() -> str | None:
 
 
 @contextlib.contextmanager
-def server(*command: str) -> Iterator[str]:
-    """Run a Python command that serves JupyterLab, until the block ends; gives the server's address."""
+def server(*command: str, folder: Path = ROOT) -> Iterator[str]:
+    """Run a Python command in `folder` that serves JupyterLab, until the block ends; gives the server's address.
+
+    It finds no settings of whoever runs it, and trusts no notebook.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--no-browser", f"--port={port}", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
-    options += ["--allow-root"]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([sys.executable, *command, *options], cwd=ROOT, stdout=said, stderr=said)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own, tempfile.TemporaryFile() as said:
+        places = {name: f"{own}/{name}" for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+        process = subprocess.Popen(
+            [sys.executable, *command, *OPTIONS, f"--port={port}"],
+            cwd=folder, env=os.environ | places, stdout=said, stderr=said,
+        )  # fmt: skip
         try:
             yield wait_for(f"http://127.0.0.1:{port}", process)
         finally:
@@ -47,7 +53,7 @@ def wait_for(address: str, process: subprocess.Popen, seconds: float = 60) -> st
     """The address, as soon as the server answers there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError):
+        with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{address}/api/status", timeout=1)
             return address
         time.sleep(0.1)
@@ -57,18 +63,46 @@ def wait_for(address: str, process: subprocess.Popen, seconds: float = 60) -> st
 @contextlib.contextmanager
 def browser(width: int, height: int) -> Iterator[Any]:
     """A page of a browser that knows nothing of earlier ones."""
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
+    playwright = importlib.import_module("playwright.sync_api")  # no requirement of the course, but of this folder
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, playwright.sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
             profile, executable_path=browser_program(), args=FLAGS, viewport={"width": width, "height": height}
         )
         yield context.pages[0]
         context.close()
 
 
-def open_notebook(page: Any, address: str, path: Path) -> None:
-    """Show a notebook, and wait until its cells are there and all its pictures are loaded."""
-    page.goto(f"{address}/lab/tree/{path.relative_to(ROOT).as_posix()}")
+def open_notebook(page: Any, address: str, name: str) -> None:
+    """Show a notebook of notebooks/, and wait until its cells are there and all its pictures are loaded."""
+    page.goto(f"{address}/lab/tree/notebooks/{name}.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     page.wait_for_function("[...document.querySelectorAll('.jp-Notebook img')].every(each => each.complete)")
+
+
+def wait_for_kernel(page: Any, seconds: float = 120) -> None:
+    """Wait until the kernel has nothing to do."""
+    page.wait_for_timeout(300)  # what was asked for is on its way
+    page.wait_for_function(f"{PANEL}.sessionContext.session?.kernel?.status == 'idle'", timeout=1000 * seconds)
+
+
+def show_cell(page: Any, source: str) -> Any:
+    """Make the first cell whose code begins a line with `source` the active one, and give its place on the page."""
+    begins = f"`\\n${{each.model.sharedModel.source}}`.includes('\\n{source}')"
+    number = page.evaluate(f"{PANEL}.content.widgets.findIndex(each => {begins})")
+    page.evaluate(f"{PANEL}.content.activeCellIndex = {number}")
+    page.evaluate(f"{PANEL}.content.scrollToItem({number})")
+    return page.locator(f".jp-Cell[data-windowed-list-index='{number}']")
+
+
+def run_all(page: Any) -> None:
+    """Run all cells."""
+    wait_for_kernel(page)
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")  # until the last has run
+
+
+def errors(page: Any) -> list[str]:
+    """The errors in the outputs of the notebook that is shown."""
+    return page.evaluate(
+        f"{PANEL}.content.widgets.flatMap(each => each.model.sharedModel.outputs ?? [])"
+        ".filter(each => each.output_type == 'error').map(each => each.evalue)"
+    )

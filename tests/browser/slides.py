@@ -62,7 +62,7 @@ def slides_of(path: Path) -> list[Slide]:
 
 def measure(page: Any, slide: Slide) -> list[str]:
     """What is wrong with a slide, shown with all its fragments."""
-    page.evaluate("number => { jupyterapp.shell.currentWidget.content.activeCellIndex = number }", slide.last)
+    page.evaluate(f"{lab.PANEL}.content.activeCellIndex = {slide.last}")
     page.wait_for_selector(f".jp-Cell.jp-deck-mod-visible[data-windowed-list-index='{slide.last}']", state="attached")
     page.wait_for_function("[...document.querySelectorAll('.jp-deck-mod-onscreen img')].every(each => each.complete)")
     page.wait_for_timeout(250)  # text is laid out, formulas are set
@@ -75,9 +75,8 @@ def measure(page: Any, slide: Slide) -> list[str]:
 def look_at(path: Path, save: Path | None = None) -> tuple[list[Slide], dict[Slide, list[str]]]:
     """All slides of a notebook, and what is wrong with which."""
     slides, wrong = slides_of(path), {}
-    command = ("-m", "helpers", "present", path.stem, "--expose-app-in-browser")
-    with lab.server(*command) as address, lab.browser(WIDTH, HEIGHT) as page:
-        lab.open_notebook(page, address, path)
+    with lab.server("-m", "helpers", "present", path.stem) as address, lab.browser(WIDTH, HEIGHT) as page:
+        lab.open_notebook(page, address, path.stem)
         page.wait_for_selector(".jp-Deck .jp-deck-mod-visible", timeout=30_000)
         for slide in slides:
             if faults := measure(page, slide):
