@@ -16,9 +16,6 @@ each_chapter = pytest.mark.parametrize("name", READ)
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    missing = publish.missing_packages()
-    if missing:
-        pytest.skip(f"publishing needs {', '.join(missing)}")
     folder = tmp_path_factory.mktemp("site")
     publish.build(publish.NOTEBOOKS, folder)
     return folder

@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers import ROOT
+from helpers.teaching import publish
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PANEL = "jupyterapp.shell.currentWidget"  # in the page, with the option --expose-app-in-browser
 OPTIONS = ("--no-browser", "--allow-root", "--IdentityProvider.token=", "--expose-app-in-browser")
@@ -24,7 +23,7 @@ OPTIONS = ("--no-browser", "--allow-root", "--IdentityProvider.token=", "--expos
 
 def browser_program() -> str | None:
     """Where a Chromium or Chrome lies on this machine; the environment variable CHROMIUM may name it."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    return os.environ.get("CHROMIUM") or publish.find_browser()
 
 
 @contextlib.contextmanager
