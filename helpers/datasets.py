@@ -243,10 +243,10 @@ def duplicates(data: LabelledImages) -> torch.Tensor:
     return torch.tensor([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=torch.int64)
 
 
-def split(data: LabelledImages, parts: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows of `data` for training and those for validation, the second one of `parts` equal parts: int64 each.
+def folds(data: LabelledImages, parts: int = 4, seed: int = 0) -> torch.Tensor:
+    """The part, from 0 to `parts` - 1, to which each image belongs, int64 [N]: for cross-validation.
 
-    Every class keeps its share in both, and copies of an image stay together, so that none is trained on and then
+    Every class keeps its share in each, and copies of an image stay together, so that none is trained on and then
     validated on. Raises CourseError for a class with fewer than `parts` different images.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # a second of import, which only this needs
@@ -259,9 +259,18 @@ def split(data: LabelledImages, parts: int = 4, seed: int = 0) -> tuple[torch.Te
                 f'The class "{category}" has {different} different images, and {parts} are needed: '
                 "add some, or remove the class."
             )
-    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    train, val = next(folds.split(groups, data.labels, groups))
-    return torch.from_numpy(train), torch.from_numpy(val)
+    found = torch.empty(len(data), dtype=torch.int64)
+    for part, (_, rows) in enumerate(
+        StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(groups, data.labels, groups)
+    ):
+        found[rows] = part
+    return found
+
+
+def split(data: LabelledImages, parts: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows of `data` for training and those for validation, the second the first of its `folds`: int64 each."""
+    found = folds(data, parts, seed)
+    return (found != 0).nonzero().flatten(), (found == 0).nonzero().flatten()
 
 
 def sample_per_class(data: LabelledImages, per_class: int, seed: int = 0) -> LabelledImages:

@@ -1,0 +1,1 @@
+"""What was computed once from photographs that do not travel with the course: embeddings, and curves of training."""
