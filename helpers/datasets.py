@@ -243,15 +243,15 @@ def duplicates(data: LabelledImages) -> torch.Tensor:
     return torch.tensor([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=torch.int64)
 
 
-def folds(data: LabelledImages, parts: int = 4, seed: int = 0) -> torch.Tensor:
+def folds(data: LabelledImages, parts: int = 4, seed: int = 0, groups: torch.Tensor | None = None) -> torch.Tensor:
     """The part, from 0 to `parts` - 1, to which each image belongs, int64 [N]: for cross-validation.
 
     Every class keeps its share in each, and copies of an image stay together, so that none is trained on and then
-    validated on. Raises CourseError for a class with fewer than `parts` different images.
+    validated on: those with the same number in `groups` int64 [N], or else those that `duplicates` finds. Raises CourseError for a class with fewer than `parts` different images.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # a second of import, which only this needs
 
-    groups = duplicates(data)
+    groups = duplicates(data) if groups is None else groups
     for label, category in enumerate(data.categories):
         different = len(groups[data.labels == label].unique())
         if different < parts:
