@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
@@ -40,7 +41,7 @@ def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], None]:
             result = answer(*handed[0], **handed[1])
             if result is None:
                 raise _Unsolved
-            return result
+            return torch.from_numpy(result) if isinstance(result, np.ndarray) else result
 
         try:
             print("right:", check(attempt))

@@ -98,10 +98,11 @@ def save(content: dict[str, object], path: Path) -> None:
         torch.save(content, half)
         half.replace(path)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a missing folder and a full disk
-        with contextlib.suppress(OSError):
-            half.unlink(missing_ok=True)
         reason = str(error).splitlines()[0].rstrip(".")
         raise CourseError(f'"{path}" cannot be written ({reason}): choose another folder.') from error
+    finally:
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 def load_into(model: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:

@@ -273,6 +273,7 @@ WRONG = [
     (exercises.identity_convolution, kernel(nn.init.dirac_, padding=0), "pad by 1"),
     (exercises.identity_convolution, kernel(nn.init.dirac_, kernel_size=1, padding=0), "it is not nn.Conv2d"),
     (exercises.identity_convolution, kernel(nn.init.normal_), "the output is not the input"),
+    (exercises.identity_convolution, lambda channels: kernel(nn.init.dirac_)(4), "it is not nn.Conv2d"),
     (exercises.residual_block, block("no skip"), "the skip is forgotten: add x"),
     (exercises.residual_block, block("relu first"), "the ReLU comes before the addition"),
     (exercises.residual_block, block("no last relu"), "the last ReLU is missing"),

@@ -3,10 +3,10 @@
 from collections import namedtuple
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from helpers import plotting
@@ -65,15 +65,15 @@ def reliability(ax: Axes, confidence: torch.Tensor, right: torch.Tensor, bins: i
     Returns the expected calibration error: the mean gap between the two, weighted by photographs.
     Source: Guo et al. 2017, "On calibration of modern neural networks" (arXiv:1706.04599).
     """
-    bin_numbers = (confidence * bins).long().clamp(max=bins - 1).numpy()
-    in_bins = pd.DataFrame({"confidence": confidence.double(), "right": right}).groupby(bin_numbers)
-    means, counts = in_bins.mean(), in_bins.size()
-    centres = (means.index + 0.5) / bins
-    ax.bar(centres, means["right"], width=0.9 / bins, color=plotting.SKY)
-    ax.plot(means["confidence"], means["right"], "o", color=plotting.BLUE)
+    shares, means = calibration_curve(right, confidence.double(), n_bins=bins)  # of the bins that hold any
+    counts = torch.histogram(confidence.double(), bins, range=(0.0, 1.0)).hist
+    counts = counts[counts > 0].numpy()
+    centres = (means * bins).astype(int).clip(max=bins - 1) / bins + 0.5 / bins
+    ax.bar(centres, shares, width=0.9 / bins, color=plotting.SKY)
+    ax.plot(means, shares, "o", color=plotting.BLUE)
     ax.plot([0, 1], [0, 1], linestyle="--", color=plotting.GREY)
-    for centre, value, count in zip(centres, means["right"], counts, strict=True):
-        ax.text(centre, value + 0.015, count, ha="center", size=12)
+    for centre, value, count in zip(centres, shares, counts, strict=True):
+        ax.text(centre, value + 0.015, int(count), ha="center", size=12)
     ax.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="probability of the first guess", ylabel="share that is right")
     ax.label_outer()
-    return ((means["right"] - means["confidence"]).abs() * counts).sum() / len(right)
+    return (abs(shares - means) * counts).sum() / len(right)

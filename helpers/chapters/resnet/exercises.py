@@ -14,21 +14,22 @@ from helpers.checks import Wrong, close, exercise, name_the_mistake, require, se
 @torch.no_grad()
 def identity_convolution(answer: Callable[[int], nn.Conv2d]) -> str:
     """`answer(channels)`: a 3x3 convolution that puts out what it is given, [N, channels, H, W]."""
-    layer = answer(4)
-    is_3x3 = isinstance(layer, nn.Conv2d) and layer.weight.shape == (4, 4, 3, 3)
-    require(is_3x3, "it is not nn.Conv2d(channels, channels, 3, padding=1), from all channels to all channels.")
-    with seeded():
-        x = torch.randn(2, 4, 6, 6)
-    given = layer(x)
-    require(given.shape == x.shape, f"6 x 6 comes out as {list(given.shape[2:])}: pad by 1, with stride 1.")
-    bias = 0 if layer.bias is None else layer.bias[:, None, None]
-    all_channels, all_places = x.sum(dim=1, keepdim=True).expand_as(x), 9 * F.avg_pool2d(x, 3, stride=1, padding=1)
-    mistakes = [
-        ("a random bias is left: build the layer with bias=False, or set it to 0.", x + bias),
-        ("each output is the sum of all channels: output i must read channel i alone.", all_channels),
-        ("each output is the sum of 3 x 3 places: only the middle of the kernel may be 1.", all_places),
-    ]
-    name_the_mistake(given, x, mistakes, "the output is not the input: from i to i the middle is 1, all else is 0.")
+    for channels in (4, 3):
+        layer = answer(channels)
+        is_3x3 = isinstance(layer, nn.Conv2d) and layer.weight.shape == (channels, channels, 3, 3)
+        require(is_3x3, "it is not nn.Conv2d(channels, channels, 3, padding=1), from all channels to all channels.")
+        with seeded():
+            x = torch.randn(2, channels, 6, 6)
+        given = layer(x)
+        require(given.shape == x.shape, f"6 x 6 comes out as {list(given.shape[2:])}: pad by 1, with stride 1.")
+        bias = 0 if layer.bias is None else layer.bias[:, None, None]
+        all_channels, all_places = x.sum(dim=1, keepdim=True).expand_as(x), 9 * F.avg_pool2d(x, 3, stride=1, padding=1)
+        mistakes = [
+            ("a random bias is left: build the layer with bias=False, or set it to 0.", x + bias),
+            ("each output is the sum of all channels: output i must read channel i alone.", all_channels),
+            ("each output is the sum of 3 x 3 places: only the middle of the kernel may be 1.", all_places),
+        ]
+        name_the_mistake(given, x, mistakes, "the output is not the input: from i to i the middle is 1, all else is 0.")
     return "eighteen such layers, and nobody would notice them."
 
 
