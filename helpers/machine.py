@@ -1,19 +1,27 @@
 """What this machine has and lacks for the course, and the cure for what it lacks."""
 
+import contextlib
 import importlib.metadata
+import math
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from helpers import ROOT
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 MEMORY_GB = 3  # a notebook needs 1 to 2, and the browser wants some
 DISK_GB = 1
+TO_OPEN = ("jupyterlab", "jupyterlab-slideshow")  # those of requirements.txt that open notebooks
 INSTALL = f'run "{Path(sys.executable).name} -m pip install -r requirements.txt"'
+INSTALL_ALL = INSTALL.replace("requirements", "requirements-test")  # for the tests, and to publish the course
+CGROUPS = Path("/sys/fs/cgroup")
 
 OK, OPTIONAL, MISSING = "ok", "optional", "missing"
 
@@ -31,13 +39,17 @@ def check() -> list[Finding]:
     """Look at Python, packages, memory, accelerator, weights and data; downloads nothing and never raises."""
     version = platform.python_version()
     python = OK if sys.version_info >= (3, 11) else MISSING
-    findings = [Finding("Python", python, version, "install Python 3.11 or later and start again"), _packages()]
-    if findings[-1].state == OK:
+    findings = [Finding("Python", python, version, "install Python 3.11 or later and start again"), *_packages()]
+    if findings[1].state == OK:
         import psutil
 
-        memory, disk = psutil.virtual_memory().available, shutil.disk_usage(ROOT).free
+        memory = min(psutil.virtual_memory().available, left_in_container())
         findings.append(_enough("memory", memory, MEMORY_GB, "close other programs"))
-        findings.append(_enough("disk", disk, DISK_GB, "delete something"))
+        findings.append(_enough("disk", shutil.disk_usage(ROOT).free, DISK_GB, "delete something"))
+        try:
+            import torch  # noqa: F401, seconds, and by far the largest
+        except (ImportError, OSError) as error:
+            return [*findings, Finding("PyTorch", MISSING, f"does not load ({error})", INSTALL)]
         findings += [_accelerator(), *_weights_and_data()]
     return findings
 
@@ -49,32 +61,76 @@ def report(findings: list[Finding]) -> str:
     for finding in findings:
         lines.append(f"{finding.what:{widths[0]}}  {finding.state:{widths[1]}}  {finding.found}")
         if finding.state != OK:
-            lines.append(f"{'':{sum(widths) + 2}}  → {finding.cure}")
+            lines.append(f"{'':{sum(widths) + 2}}  -> {finding.cure}")
     missing = [finding.what for finding in findings if finding.state == MISSING]
     lines.append("\nThis machine has what the course needs." if not missing else f"\nMissing: {', '.join(missing)}.")
     return "\n".join(lines)
 
 
-def _packages() -> Finding:
-    try:
-        from packaging.requirements import Requirement
-    except ImportError:
-        return Finding("packages", MISSING, "packaging is not installed", INSTALL)
-    lines = [line.partition("#")[0] for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    wanted = [Requirement(line) for line in lines if line.strip()]
-    wrong = []
-    for requirement in wanted:
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is not installed")
+def requirements() -> "list[Requirement]":
+    """What requirements.txt asks for."""
+    from packaging.requirements import Requirement
+
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in (line.partition("#")[0] for line in lines) if line.strip()]
+
+
+def left_in_container(root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> float:
+    """Bytes that this process's control groups (a container, a server's limit for each user) leave it; often inf."""
+    left = math.inf
+    for line in own.read_text().splitlines() if own.exists() else []:
+        _, kinds, group = line.split(":", 2)
+        if kinds not in ("", "memory"):
             continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{requirement.name} is {version}, not {requirement.specifier}")
-    if wrong:
-        return Finding("packages", MISSING, "; ".join(wrong), INSTALL)
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision"))
-    return Finding("packages", OK, f"all {len(wanted)} of requirements.txt, with {versions}")
+        base, limit, used = root, "memory.max", "memory.current"
+        if kinds:  # the first version
+            base, limit, used = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        inner = base / group.lstrip("/")
+        for folder in (inner, *inner.parents):  # a container sees its own group as the root
+            if folder != base and base not in folder.parents:
+                break
+            with contextlib.suppress(OSError, ValueError):  # no limit is the word "max", or no file
+                statistics = dict(each.split() for each in (folder / "memory.stat").read_text().splitlines())
+                droppable = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
+                most = int((folder / limit).read_text())
+                left = min(left, most - int((folder / used).read_text()) + droppable)
+    return left
+
+
+def _packages() -> list[Finding]:
+    try:
+        wanted = requirements()
+    except ImportError:
+        return [Finding("packages", MISSING, "packaging is not installed", INSTALL)]
+    wrong = {each: lack for each in wanted if (lack := _lack(each))}
+    to_run = [each for each in wrong if each.name not in TO_OPEN]
+    findings = []
+    if to_run:
+        cure = INSTALL
+        if "COLAB_RELEASE_TAG" in os.environ:  # whose own packages must stay as they are
+            cure = f'run "!pip install --no-deps {" ".join(map(str, to_run))}"'
+        findings.append(Finding("packages", MISSING, "; ".join(wrong[each] for each in to_run), cure))
+    else:
+        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision"))
+        findings.append(
+            Finding("packages", OK, f"all {len(wanted) - len(wrong)} that run the notebooks, with {versions}")
+        )
+    if len(to_run) < len(wrong):
+        cure = f"none needed in Colab and VS Code; elsewhere {INSTALL}"
+        found = "; ".join(lack for each, lack in wrong.items() if each.name in TO_OPEN)
+        findings.append(Finding("JupyterLab", OPTIONAL, found, cure))
+    return findings
+
+
+def _lack(requirement: "Requirement") -> str:
+    """What is wrong with one package here; nothing if it is right."""
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"{requirement.name} is not installed"
+    if requirement.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{requirement.name} is {version}, not {requirement.specifier}"
 
 
 def _enough(what: str, free: int, needed: int, cure: str) -> Finding:

@@ -79,7 +79,8 @@ def show_image(name: str) -> None:
 
 def display_forms(alt: str, picture: bytes | None = None, widget: Any | None = None) -> None:
     """One output with several forms: a live kernel shows the widget, other readers the picture or the text."""
-    bundle = widget._repr_mimebundle_() if widget else {}
+    view = {"version_major": 2, "version_minor": 0}  # of the protocol, in ipywidgets 7 (Colab's) and 8 alike
+    bundle = {"application/vnd.jupyter.widget-view+json": view | {"model_id": widget.model_id}} if widget else {}
     if picture:
         bundle["text/html"] = image_tag(picture, alt)
     display({**bundle, "text/plain": alt}, raw=True)

@@ -73,13 +73,19 @@ def photo_upload(draw: Callable[[Image.Image], Figure], alt: str) -> None:
 
     def answer(change: dict[str, Any]) -> None:
         shown = []
-        for file in change["new"]:
+        for name, content in uploaded(change["new"]):
             try:
-                photo = read_photo(io.BytesIO(file["content"]), file["name"])
-                shown.append(widgets.HTML(image_tag(png(draw(photo)), f"{alt} Photograph: {file['name']}.")))
+                photo = read_photo(io.BytesIO(content), name)
+                shown.append(widgets.HTML(image_tag(png(draw(photo)), f"{alt} Photograph: {name}.")))
             except CourseError as error:
                 shown.append(widgets.Label(str(error)))
         below.children = shown
 
     button.observe(answer, names="value")
     display_forms(alt, widget=widgets.VBox([button, below]))
+
+
+def uploaded(value: Any) -> list[tuple[str, bytes]]:
+    """Name and content of each file that a button holds: a dictionary by name in ipywidgets 7, a tuple in 8."""
+    files = value.items() if isinstance(value, dict) else [(file["name"], file) for file in value]
+    return [(name, file["content"]) for name, file in files]

@@ -56,6 +56,12 @@ def test_explorer_offers_widget_picture_and_text(displayed):
     assert bundle["text/plain"] == "One bar. Set here: height 1."
 
 
+def test_the_view_of_a_widget_is_the_one_that_ipywidgets_would_give(displayed):
+    button = ipywidgets.Button()
+    plotting.display_forms("A button.", widget=button)
+    assert displayed[0] == button._repr_mimebundle_() | {"text/plain": "A button."}
+
+
 def test_explorer_redraws_when_a_control_moves(displayed, panel):
     slider = ipywidgets.IntSlider(value=1, max=10)
     widgets.explore(one_bar, "One bar.", height=slider)
@@ -67,7 +73,8 @@ def test_explorer_redraws_when_a_control_moves(displayed, panel):
     assert picture.value == before
 
 
-def test_photo_upload_draws_good_files_and_names_bad_ones(displayed, panel):
+@pytest.mark.parametrize("ipywidgets_7", [True, False])
+def test_photo_upload_draws_good_files_and_names_bad_ones(displayed, panel, ipywidgets_7):
     file = io.BytesIO()
     Image.new("RGB", (20, 10), "red").save(file, "png")
     sizes = []
@@ -78,7 +85,11 @@ def test_photo_upload_draws_good_files_and_names_bad_ones(displayed, panel):
 
     widgets.photo_upload(draw, "A button.")
     button, below = panel().children
-    answers = [{"name": "good.png", "content": file.getvalue()}, {"name": "bad.png", "content": b"no photograph"}]
+    answers = {"good.png": file.getvalue(), "bad.png": b"no photograph"}
+    if ipywidgets_7:
+        answers = {name: {"metadata": {"name": name}, "content": content} for name, content in answers.items()}
+    else:
+        answers = tuple({"name": name, "content": memoryview(content)} for name, content in answers.items())
     button.notify_change({"name": "value", "type": "change", "new": answers})
     picture, sentence = below.children
     assert sizes == [(20, 10)] and picture.value.startswith('<img alt="A button. Photograph: good.png." src="data:')

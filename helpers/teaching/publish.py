@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from helpers import ROOT
-from helpers.machine import INSTALL
+from helpers.machine import INSTALL_ALL
 
 HERE = Path(__file__).parent / "book"
 SITE = ROOT / "site"
@@ -46,7 +46,7 @@ def publish() -> None:
     """Make `site/`, say how far it is, and where to open it."""
     missing = missing_packages()
     if missing:
-        sys.exit(f"Publishing needs {', '.join(missing)}: {INSTALL}.")
+        sys.exit(f"Publishing needs {', '.join(missing)}: {INSTALL_ALL}.")
     browser = find_browser()
     shutil.rmtree(SITE, ignore_errors=True)
     build(NOTEBOOKS, SITE, handouts=bool(browser))

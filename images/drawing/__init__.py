@@ -5,8 +5,10 @@ The docstring of each function is the alternative text of its picture.
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from helpers import plotting
 from images.drawing import (
@@ -21,6 +23,8 @@ from images.drawing import (
     transfer_learning,
     vgg,
 )
+
+WORDS = Path(__file__).with_name("words.json")  # of each picture as committed, and the Matplotlib that drew it
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
@@ -62,7 +66,14 @@ def alt(name: str) -> str:
     return " ".join(inspect.getdoc(PICTURES[name]).split())
 
 
-def draw(name: str) -> bytes:
-    """One of PICTURES as the bytes of a PNG file, in the course's style, with its alternative text."""
+def draw(name: str) -> tuple[bytes, list[str]]:
+    """One of PICTURES as the bytes of a PNG file, in the course's style, with its alternative text; and its words.
+
+    The words are those that are drawn, numbers included, sorted: another release of Matplotlib draws the same ones by
+    other pixels.
+    """
     plotting.use_style()
-    return plotting.png(PICTURES[name](), alt(name))
+    figure = PICTURES[name]()
+    file = plotting.png(figure, alt(name))
+    words = (text.get_text() for text in figure.findobj(Text) if text.get_visible())
+    return file, sorted(word for word in words if word)
