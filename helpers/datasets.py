@@ -46,17 +46,25 @@ class LabelledImages(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
+        if not hasattr(index, "__index__"):
+            raise CourseError(f"An image has one number, which {index!r} is not: for several, take data.subset(rows).")
         image = self.image(index)
         return self.transform(image) if self.transform else image, int(self.labels[index])
 
     def subset(self, rows: Rows) -> Self:
         """A data set of the images of `rows` alone: indices, a slice, or a mask with a bool for each image."""
-        every = torch.arange(len(self))
-        if not isinstance(rows, slice):
-            rows = torch.as_tensor(rows) if len(rows) else torch.empty(0, dtype=torch.int64)
-            if rows.dtype == torch.bool and rows.shape != every.shape:
-                raise CourseError(f"The mask {list(rows.shape)} does not fit {len(self)} images: give a bool for each.")
-        chosen = every[rows]
+        try:
+            if not isinstance(rows, slice):
+                rows = torch.as_tensor(rows) if len(rows) else slice(0)
+            chosen = torch.arange(len(self))[rows]
+            if chosen.ndim != 1:
+                raise IndexError
+        except (TypeError, ValueError, RuntimeError, IndexError):  # what torch raises for sets, floats, and so on
+            given = list(rows.shape) if isinstance(rows, torch.Tensor) else repr(rows)[:60]
+            raise CourseError(
+                f"The rows {given} do not fit {len(self)} images: give a list of whole numbers below {len(self)}, "
+                "a slice, or a mask with a bool for each image."
+            ) from None
         part = copy.copy(self)
         part.labels = self.labels[chosen]
         part._take(chosen.tolist())
@@ -75,7 +83,10 @@ class Photos(LabelledImages):
     Attributes:
         samples: (path, label) of each photograph; the label is NO_CATEGORY where none fits.
         labels, categories, transform: as in LabelledImages.
+        in_val: bool [N], which lie in the part for validation; None where the folder has no such part.
     """
+
+    in_val: torch.Tensor | None = None
 
     def __init__(self, samples: Sequence[tuple[str | Path, int]], categories: Sequence[str]):
         self.samples = [(Path(path), int(label)) for path, label in samples]
@@ -96,6 +107,7 @@ class Photos(LabelledImages):
 
     def _take(self, rows: list[int]) -> None:
         self.samples = [self.samples[row] for row in rows]
+        self.in_val = self.in_val if self.in_val is None else self.in_val[rows]
 
 
 class Arrays(LabelledImages):
@@ -151,12 +163,25 @@ def unlabelled_folder(folder: str | Path) -> Photos:
 def image_folder(folder: str | Path) -> Photos:
     """A folder with one folder of photographs per class, labelled in alphabetical order, as torchvision's ImageFolder.
 
-    Raises CourseError for fewer than two classes and for a class without photographs.
+    Where it has train/ and val/, and in these the class folders: all photographs of the two, and which are `in_val`.
+    Raises CourseError for fewer than two classes, a class without photographs, and one in train/ or val/ alone.
     """
     classes = _class_folders(folder)
+    train_val = [path for path in classes if path.name in ("train", "val")]
+    if len(train_val) == 2:
+        return _join(*map(image_folder, train_val), Path(folder))
     if len(classes) < 2:
         raise CourseError(f'"{folder}" has only the class "{classes[0].name}": add the folder of a second class.')
     return _labelled(classes, range(len(classes)), [path.name for path in classes])
+
+
+def _join(train: Photos, val: Photos, folder: Path) -> Photos:
+    for name in sorted(set(train.categories) ^ set(val.categories)):
+        where = "train/, not in val/" if name in train.categories else "val/, not in train/"
+        raise CourseError(f'"{folder}" has the class "{name}" in {where}: each class needs photographs in both.')
+    photos = Photos(train.samples + val.samples, train.categories)
+    photos.in_val = torch.arange(len(photos)) >= len(train)
+    return photos
 
 
 def imagenet_folder(folder: str | Path | None = None) -> Photos:
@@ -247,7 +272,8 @@ def folds(data: LabelledImages, parts: int = 4, seed: int = 0, groups: torch.Ten
     """The part, from 0 to `parts` - 1, to which each image belongs, int64 [N]: for cross-validation.
 
     Every class keeps its share in each, and copies of an image stay together, so that none is trained on and then
-    validated on: those with the same number in `groups` int64 [N], or else those that `duplicates` finds. Raises CourseError for a class with fewer than `parts` different images.
+    validated on: those with the same number in `groups` int64 [N], or else those that `duplicates` finds. Raises
+    CourseError for a class with fewer than `parts` different images.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # a second of import, which only this needs
 
@@ -260,17 +286,10 @@ def folds(data: LabelledImages, parts: int = 4, seed: int = 0, groups: torch.Ten
                 "add some, or remove the class."
             )
     found = torch.empty(len(data), dtype=torch.int64)
-    for part, (_, rows) in enumerate(
-        StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(groups, data.labels, groups)
-    ):
+    splits = StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(groups, data.labels, groups)
+    for part, (_, rows) in enumerate(splits):
         found[rows] = part
     return found
-
-
-def split(data: LabelledImages, parts: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows of `data` for training and those for validation, the second the first of its `folds`: int64 each."""
-    found = folds(data, parts, seed)
-    return (found != 0).nonzero().flatten(), (found == 0).nonzero().flatten()
 
 
 def sample_per_class(data: LabelledImages, per_class: int, seed: int = 0) -> LabelledImages:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
 from torchvision.transforms import InterpolationMode, v2
 
@@ -54,10 +55,18 @@ class Network:
     source: str
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits of images [N, 3, H, W], on the CPU, without gradients, wherever the model and the images are."""
-        home = next(self.model.parameters()).device
-        with torch.inference_mode():
-            return self.model(images.to(home)).cpu()
+        """The logits of float images [N, 3, H, W], on the CPU, without gradients, wherever model and images are."""
+        if images.ndim != 4 or not images.is_floating_point():
+            kind = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+            raise CourseError(f"The images are {kind}: give float [N, 3, H, W]; of one, preprocess(photo)[None].")
+        with torch.no_grad():
+            return self.model(images.to(next(self.model.parameters()).device)).cpu()
+
+    def classify(self, photo: Image.Image, k: int = 5) -> list[tuple[str, float]]:
+        """The k likeliest categories of one photograph, with their probabilities from 0 to 1, falling."""
+        probabilities = self(self.preprocess(photo)[None])[0].softmax(dim=0)
+        best = probabilities.argsort(descending=True, stable=True)[:k].tolist()
+        return [(self.categories[index], probabilities[index].item()) for index in best]
 
     @property
     def pixels(self) -> int:
@@ -147,14 +156,13 @@ def save(network: Network, path: str | Path) -> None:
 
 def _from_file(path: Path) -> Network:
     kept = files.load_state_dict(path)
-    if not isinstance(kept, dict) or not {"network", "preprocess", "categories", "state"} <= set(kept):
-        raise CourseError(
-            f'"{path}" was not written by this edition\'s pretrained.save: train the network again, and save it.'
-        )
-    name, categories, state = kept["network"], kept["categories"], kept["state"]
-    preprocess = Preprocessing(**kept["preprocess"])
-    network = untrained(name)
-    model = with_head(network.model, len(categories)).eval()
+    try:
+        name, categories, state = kept["network"], list(kept["categories"]), kept["state"]
+        preprocess = Preprocessing(**kept["preprocess"])
+        model = with_head(untrained(name).model, len(categories)).eval()
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        cure = "was not written by this edition's pretrained.save: train the network again, and save it."
+        raise CourseError(f'"{path}" {cure}') from error
     files.load_into(model, state, path)
     model.to(memory_format=device.memory_format(torch.device("cpu")))
     return Network(name, model, preprocess, categories, source=str(path))

@@ -195,6 +195,8 @@ def fine_tune(
     """
     if batch_norm not in ("keep", "adapt"):
         raise CourseError(f'batch_norm = "{batch_norm}": choose "keep" or "adapt".')
+    if steps < 1 or head_steps < 0:
+        raise CourseError(f"steps = {steps} and head_steps = {head_steps}: give 1 or more, and 0 or more.")
     if seed is not None:
         devices.seed(seed)
     model = pretrained.with_head(network.model, len(categories))
@@ -212,6 +214,9 @@ def fine_tune(
         data, learner, frozen = (train_set, val_set), model, None
         if cut is not None:
             frozen, learner = split_model(model, cut)
+            if not any(parameter is new_head.weight for parameter in learner.parameters()):
+                last = embedding_layer(model)
+                raise CourseError(f'After the cut "{cut}" no head is left to learn: cut after "{last}" or before it.')
         if batch_norm == "keep":
             learner = KeepStatistics(learner)
         if frozen and augment:

@@ -66,6 +66,22 @@ def test_photographs_below_a_class_folder_belong_to_the_class(tree):
     assert sorted((str(path), label) for path, label in photos.samples) == sorted(expected.samples)
 
 
+def test_a_folder_with_train_and_val_gives_the_photographs_of_both_and_says_which(tree):
+    folder = tree("train/b/1.jpg", "train/a/2.jpg", "val/a/3.jpg", "val/b/4.jpg", "test/a/5.jpg", "test/b/6.jpg")
+    photos = datasets.image_folder(folder)
+    assert photos.categories == ["a", "b"] and names(photos) == ["2.jpg", "1.jpg", "3.jpg", "4.jpg"]
+    assert photos.labels.tolist() == [0, 1, 0, 1] and photos.in_val.tolist() == [False, False, True, True]
+    assert photos.subset([3, 0]).in_val.tolist() == [True, False]
+    assert datasets.image_folder(folder / "train").in_val is None
+
+
+@pytest.mark.parametrize(("alone", "where"), [("train", "train/, not in val/"), ("val", "val/, not in train/")])
+def test_a_class_that_only_train_or_val_has_is_named(tree, alone, where):
+    folder = tree("train/a/1.jpg", "train/b/2.jpg", "val/a/3.jpg", "val/b/4.jpg", f"{alone}/c/5.jpg")
+    with pytest.raises(CourseError, match=f'has the class "c" in {where}: each class needs photographs in both'):
+        datasets.image_folder(folder)
+
+
 def test_wnid_folders_are_labelled_with_imagenets_numbers(tree):
     photos = datasets.imagenet_folder(tree("n02123045/a.JPEG", "n01440764/b.JPEG", "n15075141/c.JPEG"))
     assert [label for _, label in photos] == [0, 281, 999]
@@ -127,9 +143,21 @@ def test_subset_takes_indices_slices_and_masks_alike(data, rows, numbers):
     assert len(data) == 8
 
 
-def test_a_mask_of_another_length_is_refused(data):
-    with pytest.raises(CourseError, match=r"The mask \[3\] does not fit 8 images"):
-        data.subset([True, False, True])
+@pytest.mark.parametrize(
+    "rows",
+    [[True, False, True], {1, 2}, [0.5], torch.tensor([1.0]), [8], [-9], 3, ["a"], torch.zeros(2, 2).long()],
+    ids=str,
+)
+def test_rows_that_do_not_fit_are_refused(data, rows):
+    with pytest.raises(CourseError, match=r"The rows .* do not fit 8 images: give a list of whole numbers below 8"):
+        data.subset(rows)
+
+
+@pytest.mark.parametrize("index", [slice(2), [0, 1], "a", 0.5], ids=str)
+def test_what_is_no_number_of_an_image_is_told_to_take_a_subset(data, index):
+    with pytest.raises(CourseError, match=r"An image has one number, .*: for several, take data.subset\(rows\)"):
+        data[index]
+    assert data[torch.tensor(5)][1] == data[np.int64(5)][1] == 1
 
 
 def test_labels_are_int64_also_where_there_are_none():
@@ -185,23 +213,24 @@ def test_duplicates_are_found_in_files_and_in_pixels(tmp_path, photo):
     assert datasets.duplicates(Arrays(images, torch.zeros(3), ["a"])).tolist() == [0, 1, 0]
 
 
-def test_a_split_keeps_classes_shares_and_copies_together():
+def test_folds_keep_classes_shares_and_copies_together():
     torch.manual_seed(0)
     images = torch.randint(0, 256, (80, 3, 4, 4), dtype=torch.uint8)
     images[40:60] = images[:20]
     data = Arrays(images, (torch.arange(80) % 20 >= 10).long(), ["a", "b"])
-    train, val = datasets.split(data)
-    assert sorted(train.tolist() + val.tolist()) == list(range(80))
-    assert 14 <= len(val) <= 26 and 0.3 < data.labels[val].float().mean() < 0.7
-    groups = datasets.duplicates(data)
-    assert not set(groups[train].tolist()) & set(groups[val].tolist())
-    assert torch.equal(datasets.split(data)[1], val) and not torch.equal(datasets.split(data, seed=1)[1], val)
+    folds = datasets.folds(data)
+    assert sorted(folds.unique().tolist()) == [0, 1, 2, 3]
+    for part in range(4):
+        assert 14 <= (folds == part).sum() <= 26 and 0.3 < data.labels[folds == part].float().mean() < 0.7
+    assert torch.equal(folds[40:60], folds[:20])  # the copies
+    assert torch.equal(datasets.folds(data), folds) and not torch.equal(datasets.folds(data, seed=1), folds)
+    assert datasets.folds(data, groups=torch.arange(80) % 8)[::8].unique().numel() == 1
 
 
 def test_a_class_with_too_few_different_images_is_named():
     data = Arrays(torch.zeros(8, 4, 4, dtype=torch.uint8), torch.zeros(8, dtype=torch.int64), ["cat"])
     with pytest.raises(CourseError, match=r'The class "cat" has 1 different images, and 4 are needed'):
-        datasets.split(data)
+        datasets.folds(data)
 
 
 def test_a_sample_has_as_many_of_each_class_and_depends_on_the_seed(data):

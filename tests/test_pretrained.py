@@ -162,6 +162,26 @@ def test_a_network_is_called_with_images_and_gives_logits_without_gradients(netw
     image = network.preprocess(photo)[None]
     logits = network(image)
     assert torch.allclose(logits, network.model(image)) and not logits.requires_grad
+    weight = torch.ones(1000, requires_grad=True)
+    (logits * weight).sum().backward()  # which a tensor of inference mode refuses
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"),
+    [(torch.zeros(3, 64, 64), r"float32 \[3, 64, 64\]"), (torch.zeros(1, 3, 64, 64).byte(), r"uint8 \[1, 3, 64, 64\]")],
+)
+def test_a_network_says_what_images_it_wants(networks, images, kind):
+    with pytest.raises(CourseError, match=rf"The images are {kind}: give float \[N, 3, H, W\]"):
+        networks["squeezenet1_1"](images)
+
+
+def test_a_photograph_is_classified_by_name(networks, photo):
+    network = networks["efficientnet_lite0"]
+    guesses = network.classify(photo, k=3)
+    best = evaluation.top_k(network(network.preprocess(photo)[None]), 3)
+    assert [name for name, _ in guesses] == [network.categories[index] for index in best.classes[0]]
+    assert [probability for _, probability in guesses] == pytest.approx(best.probabilities[0].tolist())
+    assert "cat" in guesses[0][0] or guesses[0][0] == "tabby"
 
 
 @pytest.mark.parametrize("pixels", [64, 160])
@@ -228,6 +248,27 @@ def test_a_saved_network_comes_back_with_its_preprocessing(name, pixels, tmp_pat
     assert torch.equal(loaded.preprocess(photo), network.preprocess(photo))
     photos = bundled.free_photos().subset([0, 1])
     assert torch.equal(evaluation.predict(loaded, photos).logits, evaluation.predict(network, photos).logits)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"preprocess": None},
+        {"preprocess": {"mean": [0.5], "size": 64}},
+        {"preprocess": {"mean": 3, "std": 4}},
+        {"preprocess": {"mean": [0.5], "std": [0.5], "interpolation": "best"}},
+        {"categories": 7},
+        {"state": None},
+    ],
+    ids=str,
+)
+def test_a_saved_file_with_foreign_or_missing_parts_gets_one_sentence(tmp_path, spoil):
+    network = pretrained.untrained("squeezenet1_1")
+    pretrained.save(network, tmp_path / "mine.pt")
+    kept = torch.load(tmp_path / "mine.pt") | spoil
+    torch.save(kept, tmp_path / "mine.pt")
+    with pytest.raises(CourseError, match=r'mine\.pt" (was not written by this edition|is not a checkpoint of)'):
+        pretrained.load(tmp_path / "mine.pt")
 
 
 def test_a_loaded_network_lies_channels_last_which_is_faster():

@@ -217,6 +217,20 @@ def test_neither_embedding_nor_cutting_changes_the_mode_of_a_model(small, animal
     assert [layer.training for layer in network.model.modules()] == modes
 
 
+def test_a_cut_after_the_head_is_refused(small, loaded, animals):
+    for cut in ("classifier", "classifier.1"):
+        with pytest.raises(
+            CourseError, match=rf'After the cut "{cut}" no head .*: cut after "classifier.0" or before it'
+        ):
+            tune(small, loaded, animals, cut=cut)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": -1}, {"head_steps": -1}], ids=str)
+def test_fine_tuning_names_the_steps_that_it_cannot_make(small, loaded, animals, options):
+    with pytest.raises(CourseError, match=r"steps = .* and head_steps = .*: give 1 or more, and 0 or more"):
+        tune(small, loaded, animals, **options)
+
+
 def test_fine_tuning_knows_two_policies_for_batch_norm(small, loaded, animals):
     with pytest.raises(CourseError, match='batch_norm = "Keep": choose'):
         transfer.fine_tune(small, loaded, categories=animals.categories, cut=None, lr=0.1, steps=1, batch_norm="Keep")

@@ -66,5 +66,5 @@ def _map(images: torch.Tensor, vectors: torch.Tensor, title: str) -> Figure:
         axes.add_artist(AnnotationBbox(box, place, pad=0.1, bboxprops=style))
     axes.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), xticks=[], yticks=[], title=title)
     axes.set_xlabel("first principal component")
-    axes.set_ylabel("second")
+    axes.set_ylabel("second principal component")
     return figure

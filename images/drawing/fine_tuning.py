@@ -33,7 +33,7 @@ def pretrained_features() -> Figure:
     axes.plot([line, line], [-1.9, 2.35], color=plotting.BLACK, linestyle="--", linewidth=2)
     axes.text(line, 2.45, "the cut", ha="center", weight="bold")
     axes.text(5.3, -2.15, "frozen: features from ImageNet", ha="center", color=plotting.GREY)
-    axes.text(8.65, -2.15, "learns on", ha="center", color="#8F6200")
+    axes.text(8.65, -2.15, "retrained", ha="center", color="#8F6200")
     bar(axes, 9.75, 0.5, 1.0, plotting.GREEN)
     axes.text(10.0, 0.72, "new head", ha="center", color="#006B4F")
     for row, name in enumerate(("cat", "coffee")):

@@ -1,19 +1,22 @@
-"""How much sooner an embedding and a linear head are as accurate as the loop of PyTorch's transfer-learning tutorial.
+"""Accuracy against seconds: the loop of PyTorch's transfer-learning tutorial, fastai's fine_tune, and the course's way.
 
-`python -m tests.benchmarks.time_to_accuracy FOLDER [ROUNDS]`; FOLDER holds train/ and val/ with class folders (the
-tutorial's own photographs of ants and bees, for example). Both use EfficientNet-Lite0 at 160 pixels. Then all layers
-are trained, by training.train and by a plain loop over a default DataLoader: photographs per second. Whatever is
-compared is measured in turns, so that another program on the machine slows all of it alike.
+`python -m tests.benchmarks.time_to_accuracy FOLDER [--rounds 3] [--picture FILE]`; FOLDER holds train/ and val/ with
+class folders (the tutorial's own photographs of ants and bees, for example). All three use EfficientNet-Lite0 with the
+same weights, photographs and size. fastai is not among the course's requirements: "pip install fastai" for this alone.
 
-The tutorial: pytorch.org/tutorials/beginner/transfer_learning_tutorial.html, "ConvNet as fixed feature extractor".
+Seconds are those that the process computed on one thread (data loading included, evaluation included where a method
+evaluates): so another program on the machine slows none of them. The tutorial is "ConvNet as fixed feature extractor",
+pytorch.org/tutorials/beginner/transfer_learning_tutorial.html; fastai's is Learner.fine_tune, docs.fast.ai.
 """
 
+import argparse
+import dataclasses
 import os
-import statistics
-import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,139 +24,152 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from helpers import datasets, device, pretrained, training, transfer
+from helpers import datasets, device, plotting, pretrained, training, transfer
 
 PIXELS = 160
-EPOCHS = 10  # of the tutorial's 25: its learning rate falls after the seventh
-BATCH = 32  # in training all layers
+EPOCHS = {"tutorial": 25, "fastai": 8}
+CUT, STEPS, BATCH = "features.10", 60, 32
+LEVELS = [0.85, 0.88, 0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96]
+
+Curve = list[tuple[float, float]]  # (seconds, validation accuracy)
 
 
-def tutorial(folder: Path, network: pretrained.Network) -> list[tuple[float, float]]:
-    """(seconds, validation accuracy) after each epoch of the tutorial's loop: frozen layers, new head."""
-    start = time.perf_counter()
-    best = device.accelerator()
+def accuracy(model: nn.Module, loader: DataLoader) -> float:
+    model.eval()
+    with torch.no_grad():
+        right = sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader)
+    return right / len(loader.dataset)
+
+
+def tutorial(folder: Path, network: pretrained.Network) -> Curve:
+    """Frozen layers, a new head, SGD with momentum, batches of 4, 25 epochs, the learning rate a tenth after each 7."""
+    start = time.process_time()
     _resize, _crop, *to_tensor = network.preprocess.transforms
     augment = v2.Compose([v2.RandomResizedCrop(PIXELS), v2.RandomHorizontalFlip(), *to_tensor])
     parts = ImageFolder(folder / "train", augment), ImageFolder(folder / "val", network.preprocess)
     train_loader, val_loader = (DataLoader(part, batch_size=4, shuffle=True) for part in parts)
-    model = pretrained.with_head(network.model, len(parts[0].classes)).requires_grad_(False).to(best)
-    head = model.get_submodel(pretrained.head_name(model)).requires_grad_(True)
+    model = pretrained.with_head(network.model, len(parts[0].classes)).requires_grad_(False)
+    head = model.get_submodule(pretrained.head_name(model)).requires_grad_(True)
     optimizer = torch.optim.SGD(head.parameters(), lr=0.001, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
-    reached = []
-    for _ in range(EPOCHS):
+    curve = []
+    for _ in range(EPOCHS["tutorial"]):
         model.train()
         for images, labels in train_loader:
             optimizer.zero_grad()
-            F.cross_entropy(model(images.to(best)), labels.to(best)).backward()
+            F.cross_entropy(model(images), labels).backward()
             optimizer.step()
         scheduler.step()
-        model.eval()
-        with torch.no_grad():
-            found = [(model(images.to(best)).argmax(1).cpu() == labels).sum().item() for images, labels in val_loader]
-        reached.append((time.perf_counter() - start, sum(found) / len(parts[1])))
-    return reached
+        share = accuracy(model, val_loader)
+        curve.append((time.process_time() - start, share))
+    return curve
 
 
-def ours(folder: Path, network: pretrained.Network) -> list[tuple[float, float]]:
-    """(seconds, validation accuracy) of a linear head on embeddings that are computed once."""
-    start = time.perf_counter()
+def fastai(folder: Path, network: pretrained.Network) -> Curve:
+    """One epoch of the head (and batch norm), then all layers: fine_tune with its own learning rates, 1cycle, crops."""
+    from fastai.vision import all as fast
+
+    start = time.process_time()
+    settings = network.preprocess.settings
+    normalize = fast.Normalize.from_stats(settings["mean"], settings["std"])
+    loaders = fast.ImageDataLoaders.from_folder(
+        folder, train="train", valid="val", bs=16, num_workers=0, device=torch.device("cpu"),
+        item_tfms=fast.RandomResizedCrop(PIXELS, min_scale=0.35), batch_tfms=[*fast.aug_transforms(), normalize],
+    )  # fmt: skip
+    model = pretrained.with_head(network.model, loaders.c)
+
+    def body_and_head(model: nn.Module) -> list:
+        return [fast.params(model.features), fast.params(model.classifier)]
+
+    curve = []
+
+    class Note(fast.Callback):
+        def after_validate(self) -> None:
+            curve.append((time.process_time() - start, float(self.learn.recorder.metrics[0].value)))
+
+    learner = fast.Learner(loaders, model, fast.CrossEntropyLossFlat(), metrics=fast.accuracy, splitter=body_and_head)
+    with learner.no_bar(), learner.no_logging():
+        learner.fine_tune(EPOCHS["fastai"], cbs=Note())
+    return curve
+
+
+def ours(folder: Path, network: pretrained.Network) -> Curve:
+    """A head on embeddings that are computed once; then, from this head, the upper half of the layers learns too."""
+    start = time.process_time()
     train, val = (transfer.embed(network, datasets.image_folder(folder / part)) for part in ("train", "val"))
     ((train_vectors,), (val_vectors,)) = (part.layers.values() for part in (train, val))
-    head = nn.Linear(train_vectors.shape[1], int(train.labels.max()) + 1)
-    embedded = time.perf_counter() - start
-    history = training.train(
-        head,
-        torch.optim.AdamW(head.parameters(), lr=0.001),
-        (train_vectors, train.labels),
-        (val_vectors, val.labels),
-        steps=200,
-        measure_every=20,
-        seed=0,
-        batch_size=32,
-    )
-    whole = time.perf_counter() - start
-    steps = [embedded + (whole - embedded) * step / history.steps[-1] for step in history.steps]
-    return [(seconds, 1 - score.error) for seconds, score in zip(steps, history.val, strict=True)]
+    classes = [str(label) for label in train.labels.unique().tolist()]
+    head = nn.Linear(train_vectors.shape[1], len(classes))
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.001)
+    parts = (train_vectors, train.labels), (val_vectors, val.labels)
+    begun = time.process_time()
+    history = training.train(head, optimizer, *parts, steps=200, measure_every=20, batch_size=BATCH)
+    curve = points(history, begun - start, time.process_time() - start)
+    begun = time.process_time()
+    batches = [
+        datasets.load_images(datasets.image_folder(folder / part), network.preprocess) for part in ("train", "val")
+    ]
+    sets = [(batch.images, batch.labels) for batch in batches]
+    options = {"categories": classes, "cut": CUT, "lr": 3e-4, "steps": STEPS, "measure_every": 15, "head": head}
+    tuned = transfer.fine_tune(network, *sets, **options)
+    return curve + points(tuned.history, begun - start, time.process_time() - start)
 
 
-def sooner(reached: list[tuple[float, float]], level: float) -> float:
-    """The seconds after which the accuracy `level` was first reached."""
-    return next(seconds for seconds, accuracy in reached if accuracy >= level)
+def points(history: training.History, first: float, last: float) -> Curve:
+    """Between `first` and `last` each step takes as long as any other."""
+    times = [first + (last - first) * step / history.steps[-1] for step in history.steps]
+    return [(seconds, 1 - score.error) for seconds, score in zip(times, history.val, strict=True)]
 
 
-def plain_epochs(folder: Path, network: pretrained.Network, epochs: int) -> float:
-    """Photographs per second in training all layers: a DataLoader of PyTorch's defaults, evaluated once at the end."""
-    best = device.accelerator()
-    transform = v2.Compose([*network.preprocess.transforms, v2.RandomHorizontalFlip()])
-    photos = ImageFolder(folder / "train", transform)
-    model = pretrained.with_head(network.model, len(photos.classes)).to(best)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    start, steps = time.perf_counter(), 0
-    for _ in range(epochs):
-        model.train()
-        for images, labels in DataLoader(photos, batch_size=BATCH, shuffle=True, drop_last=True):
-            optimizer.zero_grad()
-            F.cross_entropy(model(images.to(best)), labels.to(best)).backward()
-            optimizer.step()
-            steps += 1
-    model.eval()
-    with torch.no_grad():
-        for images, _ in DataLoader(photos, batch_size=BATCH):
-            model(images.to(best)).sum().item()
-    return steps * BATCH / (time.perf_counter() - start)
+WAYS = {"tutorial": tutorial, "fastai": fastai, "ours": ours}
 
 
-def our_epochs(folder: Path, network: pretrained.Network, epochs: int) -> float:
-    """Photographs per second in training all layers by training.train; reading them into memory counts too."""
-    photos = datasets.image_folder(folder / "train")
-    start = time.perf_counter()
-    batch = datasets.load_images(photos, network.preprocess)
-    model = pretrained.with_head(network.model, len(photos.categories))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    steps = epochs * (len(batch.images) // BATCH)
-    flip = v2.RandomHorizontalFlip()
+@dataclasses.dataclass
+class Measured:
+    """The curves of one way, one for each round."""
 
-    def augment(images: torch.Tensor) -> torch.Tensor:
-        return torch.stack([flip(image) for image in images])
+    curves: list[Curve]
 
-    options = {"steps": steps, "measure_every": steps, "batch_size": BATCH, "augment": augment}
-    training.train(model, optimizer, (batch.images, batch.labels), **options)
-    return steps * BATCH / (time.perf_counter() - start)
+    def reached(self, level: float) -> float:
+        """The seconds after which it first has the accuracy `level`: the median of the rounds; infinite if not."""
+        times = [next((s for s, found in curve if found >= level), torch.inf) for curve in self.curves]
+        return sorted(times)[len(times) // 2]
 
 
-def fresh() -> pretrained.Network:
-    """The network as it comes from its file: evaluation leaves its weights in another memory layout, a faster one."""
-    return pretrained.load("efficientnet_lite0").at(PIXELS)
+def draw(found: dict[str, Measured], path: Path) -> None:
+    plotting.use_style()
+    fig, ax = plt.subplots(figsize=(11, 5.5))
+    for (name, measured), colour in zip(found.items(), (plotting.ORANGE, plotting.GREEN, plotting.BLUE), strict=True):
+        for curve in measured.curves:
+            ax.plot(*zip(*curve, strict=True), marker="o", markersize=4, color=colour)
+        ax.plot([], [], marker="o", color=colour, label=name)
+    ax.set(xscale="log", xlabel="CPU seconds, one thread", ylabel="validation accuracy", ylim=(0.5, 1))
+    ax.legend(loc="lower right")
+    fig.savefig(path)
 
 
-def measure(folder: Path, rounds: int) -> None:
-    ratios, epochs = [], []
-    for number in range(rounds):
-        device.seed(number)
-        theirs, mine = tutorial(folder, fresh()), ours(folder, fresh())
-        level = min(max(accuracy for _, accuracy in reached) for reached in (theirs, mine))
-        ratios.append(sooner(theirs, level) / sooner(mine, level))
-        epochs.append(theirs[-1][0] / EPOCHS / mine[-1][0])
-        print(f"round {number}: both reach {level:.1%}: tutorial {sooner(theirs, level):.1f} s, ", end="")
-        print(f"embedding and head {sooner(mine, level):.1f} s, {ratios[-1]:.1f} times sooner", flush=True)
-        print("  tutorial, epoch by epoch:", *(f"{seconds:.0f} s {accuracy:.1%}" for seconds, accuracy in theirs))
-        print("  ours:", *(f"{seconds:.1f} s {accuracy:.1%}" for seconds, accuracy in mine))
-    print(f"median {statistics.median(ratios):.1f} times sooner where the tutorial is at its best of {EPOCHS} epochs;")
-    print(f"{EPOCHS} epochs take {EPOCHS * statistics.median(epochs):.0f} times as long as all of ours, ", end="")
-    print(f"the tutorial's 25 would take {25 * statistics.median(epochs):.0f} times as long")
-    rates = {"plain": [], "ours": []}
-    for _ in range(rounds):
-        rates["plain"].append(plain_epochs(folder, fresh(), 3))
-        rates["ours"].append(our_epochs(folder, fresh(), 3))
-    for name, values in rates.items():
-        print(f"all layers, {name:6} {statistics.median(values):5.1f} photographs/s:", *(f"{v:.1f}" for v in values))
-    gains = [mine / theirs for mine, theirs in zip(rates["ours"], rates["plain"], strict=True)]
-    print(f"ours is {statistics.median(gains):.2f} times as fast (3 epochs, reading included)")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    os.environ["TQDM_DISABLE"] = "1"
+    torch.set_num_threads(1)
+    found = {name: Measured([]) for name in WAYS}
+    for number in range(given.rounds):
+        for name, way in WAYS.items():
+            device.seed(number)
+            curve = way(given.folder, pretrained.load("efficientnet_lite0").at(PIXELS))
+            found[name].curves.append(curve)
+            print(number, name, *(f"{seconds:.1f} s {share:.1%}" for seconds, share in curve), flush=True)
+    table = pd.DataFrame({name: [each.reached(level) for level in LEVELS] for name, each in found.items()}, LEVELS)
+    for name in ("tutorial", "fastai"):
+        table[f"{name} / ours"] = table[name] / table["ours"]
+    print(table.rename_axis("accuracy reached, median seconds").round(1).to_string())
+    if given.picture:
+        draw(found, given.picture)
 
 
 if __name__ == "__main__":
-    os.environ["TQDM_DISABLE"] = "1"
-    if len(sys.argv) < 2:
-        sys.exit("Name a folder that holds train/ and val/, each with class folders of photographs.")
-    measure(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()

@@ -1,6 +1,5 @@
 """07: the changes of photographs, the yardstick of a space, the explorer and the exercises."""
 
-import copy
 import itertools
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
 
 from helpers import bundled, plotting
 from helpers.chapters.features import changes, exercises, explorer
@@ -99,6 +97,10 @@ def patterns():
     return coarse.repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)
 
 
+def as_pixels(images):
+    return images.float().flatten(1)
+
+
 def brightness(images):
     """A space of one dimension."""
     return images.float().mean(dim=(1, 2, 3))[:, None]
@@ -107,7 +109,8 @@ def brightness(images):
 def drawn(photos, *setting):
     """The figure's axes, the two distances and what is said of them."""
     plotting.use_style()
-    fig = explorer.changed_photo(brightness, photos, *setting, side=SIDE)
+    spaces = {"pixels": (as_pixels, plotting.ORANGE), "brightness": (brightness, plotting.BLUE)}
+    fig = explorer.changed_photo(spaces, photos, *setting, side=SIDE)
     *_, bars = fig.axes
     plt.close(fig)
     return fig.axes, [patch.get_width() for patch in bars.patches], [text.get_text() for text in bars.texts]
@@ -128,7 +131,7 @@ def test_distances_are_in_units_of_the_distance_between_photographs(patterns):
     _, distances, _ = drawn(patterns, 0, "light", 1)
     originals = torch.stack([changes.centre_crop(photo, SIDE) for photo in patterns])
     darker = changes.darken(patterns[0], SIDE, 0.75)[None]
-    for found, space in zip(distances, (lambda images: images.float().flatten(1), brightness), strict=True):
+    for found, space in zip(distances, (as_pixels, brightness), strict=True):
         vectors = space(originals)
         pairs = [(vectors[a] - vectors[b]).norm() for a, b in ((0, 1), (0, 2), (1, 2))]
         wanted = (space(darker)[0] - vectors[0]).norm() / (sum(pairs) / 3)
@@ -146,6 +149,7 @@ def test_a_long_bar_stays_in_the_picture():
     greys = torch.stack([torch.full((3, 96, 96), shade, dtype=torch.uint8) for shade in (200, 210)])
     (*_, bars), distances, _ = drawn(greys, 0, "light", 1)
     assert bars.get_xlim()[1] > max(distances) > 5
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["pixels", "brightness"]
 
 
 # ---- the exercises ----
@@ -163,42 +167,74 @@ def top(table, k, largest=True):
     return table.topk(k, dim=1, largest=largest).indices
 
 
-def features(model, images):
-    return model.avgpool(model.features(images)).flatten(1)
+def guesses(maps, weight, bias):
+    """The first and the second guess of each image."""
+    return (maps.mean(dim=(2, 3)) @ weight.T + bias).topk(2).indices.T
 
 
-def safely(read):
-    """Answers that take `read(model, images)` in evaluation mode and without gradients."""
-
-    def answer(model, images):
-        model.eval()
-        with torch.no_grad():
-            return read(model, images)
-
-    return answer
+def weighed(maps, rows):
+    return torch.einsum("nc,nchw->nhw", rows, maps)
 
 
-def without_classifier(model, images):
-    model.classifier = nn.Identity()
-    return model(images)
+def evidence(maps, weight, bias):
+    first, second = guesses(maps, weight, bias)
+    return weighed(maps, weight[first] - weight[second])
 
 
-def on_a_copy(model, images):
-    return safely(without_classifier)(copy.deepcopy(model), images)
-
-
-def a_copy_in_training_mode(model, images):
-    return features(copy.deepcopy(model), images).detach()
-
-
-def evaluated_too_late(model, images):
-    found = features(model, images).detach()
-    model.eval()
+def by_loops(maps, weight, bias):
+    """As lists of arrays, with the softmax, which keeps the order of the logits."""
+    found = []
+    for image in maps.numpy():
+        probabilities = torch.softmax(torch.from_numpy(weight.numpy() @ image.mean((1, 2))) + bias, dim=0)
+        second, first = probabilities.argsort()[-2:].tolist()
+        found.append(np.tensordot((weight[first] - weight[second]).numpy(), image, 1))
     return found
 
 
-def with_gradients(model, images):
-    return features(model.eval(), images)
+def by_convolution(maps, weight, bias):
+    """In place, with one map for each class, its bias added and taken off again."""
+    maps = F.conv2d(maps, weight[:, :, None, None], bias)
+    first, second = maps.mean(dim=(2, 3)).topk(2).indices.T
+    rows = torch.arange(len(maps))
+    maps.sub_(bias[:, None, None])
+    return maps[rows, first] - maps[rows, second]
+
+
+def by_gradient(maps, weight, bias):
+    """The gradient of the lead by the maps, times the maps, over all channels: the same, since the head is linear."""
+    maps.requires_grad_()
+    best = (maps.mean(dim=(2, 3)) @ weight.T + bias).topk(2).values
+    (best[:, 0] - best[:, 1]).sum().backward()
+    return (maps.grad * maps).sum(dim=1) * maps[0, 0].numel()
+
+
+def of_the_first_image(maps, weight, bias):
+    first, second = guesses(maps, weight, bias)
+    return torch.einsum("c,nchw->nhw", weight[first[0]] - weight[second[0]], maps)
+
+
+def in_half_precision(maps, weight, bias):
+    return evidence(maps.half(), weight.half(), bias.half())
+
+
+def with_biases(maps, weight, bias):
+    first, second = guesses(maps, weight, bias)
+    return evidence(maps, weight, bias) + (bias[first] - bias[second])[:, None, None]
+
+
+def scaled(maps, weight, bias):
+    found = evidence(maps, weight, bias)
+    low, high = found.amin((1, 2), keepdim=True), found.amax((1, 2), keepdim=True)
+    return (found - low) / (high - low)
+
+
+def place_by_place(maps, weight, bias):
+    best = (torch.einsum("kc,nchw->nkhw", weight, maps) + bias[:, None, None]).topk(2, dim=1).values
+    return best[:, 0] - best[:, 1]
+
+
+def centred(x):
+    return x - x.mean(dim=1, keepdim=True)
 
 
 def rows(mask):
@@ -215,8 +251,23 @@ RIGHT = {
         exercises.neighbours,
         lambda q, g, k: F.cosine_similarity(q[:, None], g, dim=2).argsort(dim=1).flip(1)[:, :k],
     ),
-    "a copy without its head": (exercises.embedding, on_a_copy),
+    "numpy": (exercises.neighbours, lambda q, g, k: np.argsort(-cosines(q, g).numpy(), axis=1)[:, :k]),
+    "a list of rows": (exercises.neighbours, lambda q, g, k: [row.topk(k).indices for row in cosines(q, g)]),
+    "lists": (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k).tolist()),
+    "queries as they are": (exercises.neighbours, lambda q, g, k: top(q @ unit(g).T, k)),
+    "einsum": (exercises.evidence, evidence),
+    "loops in numpy": (exercises.evidence, by_loops),
+    "a 1x1 convolution, in place": (exercises.evidence, by_convolution),
+    "gradients": (exercises.evidence, by_gradient),
     "the same region of all": (exercises.split, lambda labels, regions: (rows(regions != 3), rows(regions == 3))),
+    "sets": (
+        exercises.split,
+        lambda labels, regions: (set(rows(regions != 1).tolist()), set(rows(regions == 1).tolist())),
+    ),
+    "lists and arrays": (
+        exercises.split,
+        lambda labels, regions: [rows(regions != 0).tolist(), rows(regions == 0).numpy()],
+    ),
     "masks": (exercises.split, lambda labels, regions: (regions != labels % 4, regions == labels % 4)),
 }
 
@@ -236,18 +287,32 @@ WRONG = [
     (exercises.neighbours, lambda q, g, k: cosines(q, g).topk(k, dim=1).values, "the cosines themselves"),
     (exercises.neighbours, lambda q, g, k: cosines(q, g).topk(k, dim=1), "return topk's indices"),
     (exercises.neighbours, lambda q, g, k: cosines(q, g).argmax(dim=1), "the shape [6], not [6, 3]"),
-    (exercises.embedding, safely(lambda model, x: model(x)), "these are the logits"),
-    (exercises.embedding, safely(lambda model, x: model.features(x)), "average over places"),
-    (exercises.embedding, safely(lambda model, x: F.normalize(features(model, x))), "the numbers differ"),
-    (exercises.embedding, safely(without_classifier), "has lost its head"),
-    (exercises.embedding, evaluated_too_late, "running statistics have changed"),
-    (exercises.embedding, a_copy_in_training_mode, "the numbers differ from what the head reads"),
-    (exercises.embedding, with_gradients, "inference_mode"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g), 3), "k=2 give the shape [4, 3], not [4, 2]"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(centred(q), centred(g)), k), "subtract no means"),
+    (exercises.neighbours, lambda q, g, k: top(q @ F.normalize(g, p=1).T, k), "norm's p=2"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g).abs(), k), "take no absolute value"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k).flip(1), "not the most similar ones first"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g).T, k), "the shape [12, 3], not [6, 3]"),
+    (exercises.evidence, lambda m, w, b: weighed(m, w[guesses(m, w, b)[0]]), "of the first guess alone"),
+    (exercises.evidence, lambda m, w, b: -evidence(m, w, b), "swap them"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, 0 * b), "add them to the logits"),
+    (exercises.evidence, with_biases, "leave the biases out of the map"),
+    (exercises.evidence, of_the_first_image, "those of image 0"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, b).relu(), "no ReLU"),
+    (exercises.evidence, scaled, "scaled to 0 and 1"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, b) / m[0, 0].numel(), "do not divide by their number"),
+    (exercises.evidence, in_half_precision, "compute in float32"),
+    (exercises.evidence, place_by_place, "take the two largest logits"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, b).mean(dim=(1, 2)), "the shape is [4], not [4, 3, 3]"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, b)[:, :3, :3], "the shape is [3, 2, 3], not [3, 2, 5]"),
+    (exercises.evidence, lambda m, w, b: F.interpolate(evidence(m, w, b)[:, None], size=224), "one small map"),
     (exercises.split, shuffled, "have overlapping patches in both parts"),
     (exercises.split, lambda labels, regions: (rows(labels != 0), rows(labels == 0)), "a photograph is missing"),
     (exercises.split, lambda labels, regions: (rows(regions == 3), rows(regions != 3)), "training comes first"),
     (exercises.split, lambda labels, regions: (rows(regions < 2), rows(regions >= 2)), "one region of four"),
     (exercises.split, lambda labels, regions: (rows(regions >= 0), rows(regions == 3)), "in both parts, in neither"),
+    (exercises.split, lambda labels, regions: rows(regions == 3), "not two: the rows for training"),
+    (exercises.split, lambda labels, regions: (range(90), range(90, 120)), "have overlapping patches"),
 ]
 
 

@@ -1,12 +1,15 @@
-"""09: its images, the recorded map, its explorer, section 9 on folders of all kinds, and the checks of exercises."""
+"""09: the readings of the record, its explorer, section 9 on folders of all kinds, and the checks of exercises."""
 
 import itertools
 import re
 import shutil
-from statistics import mean
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,91 +17,120 @@ from PIL import Image
 from torch import nn
 
 from helpers import ROOT, bundled, counting, datasets, photos, plotting, pretrained, transfer
-from helpers.chapters.fine_tuning import exercises, explorer, record, tasks
+from helpers.chapters.fine_tuning import example, exercises, explorer, maps
 from helpers.errors import CourseError
+from helpers.recorded import curves
 
 NOTEBOOK = ROOT / "notebooks/09_fine_tuning.ipynb"
-
-# ---- images ----
-
-
-def test_crops_are_always_the_same_and_never_shared():
-    train, again, test = (tasks.photo_crops(5, 24, train=part) for part in (True, True, False))
-    assert train.images.shape == (50, 3, 24, 24) and train.images.dtype == torch.uint8
-    assert torch.equal(train.images, again.images)
-    assert train.labels.bincount().tolist() == [5] * 10 and len(set(train.categories)) == 10
-    contents = [{part.content(row) for row in range(len(part))} for part in (train, test)]
-    assert not contents[0] & contents[1]
-
-
-@pytest.mark.parametrize("train", [True, False])
-def test_crops_come_from_their_own_tiles_alone(train, monkeypatch):
-    """On chessboards of two colours the crops for training show one of them only, and those for testing the other."""
-    places = torch.arange(512) // (512 // tasks.TILES)
-    board = ((places[:, None] + places[None]) % 2 * 200 + 20).to(torch.uint8).expand(3, -1, -1)
-    boards = datasets.Arrays(board.expand(10, -1, -1, -1), torch.zeros(10), ["board"])
-    pillow = boards.with_transform(lambda image: Image.fromarray(image.permute(1, 2, 0).numpy()))
-    monkeypatch.setattr(bundled, "labelled_photos", lambda: pillow)
-    crops = tasks.photo_crops(20, 16, train=train).images.float()
-    assert crops.flatten(2).std(dim=2).max() < 1e-3  # even: no crop reaches over the edge of its tile
-    assert (crops.mean() < 128) == train
-
-
-def test_unknown_data_is_told_by_name():
-    with pytest.raises(CourseError, match='no data set "flowers": choose one of'):
-        tasks.load_task("flowers")
-
 
 # ---- the record ----
 
 
-def test_the_record_is_complete():
-    runs = record.load_record()
-    assert len({run[:5] for run in runs}) == len(runs)
-    for data, images, cut in itertools.product(record.DATA, record.STEPS, record.CUTS):
-        found = record.runs_at(runs, data, images, cut)
-        assert [run.seed for run in found] == [0, 1, 2] and len({run.lr for run in found}) == 1
-    assert "machine: " in record.record_header() and "commit" in record.record_header()
+def row(way, lr, seed, error, wrong="f", step=10, data="flowers", images=5):
+    return {
+        "data": data, "images": images, "way": way, "lr": lr, "seed": seed, "step": step, "seconds": 1.0,
+        "train_loss": 0.0, "train": 0.0, "loss": error, "error": error, "wrong": wrong,
+    }  # fmt: skip
 
 
-def test_the_best_rate_is_the_one_that_was_best_on_the_validation_half():
-    run = record.Run("a", 3, None, 0.1, 0, train=0.0, val=0.5, test=0.1)
-    runs = [run, run._replace(lr=0.2, val=0.4, test=0.9), run._replace(cut="x", val=0.0)]
-    assert record.runs_at(runs, "a", 3, None) == [runs[1]]
-    assert record.runs_at(runs, "a", 3, None, 0.1) == [run]
-    assert record.runs_at(runs, "b", 3, None) == []
+@pytest.fixture
+def record(monkeypatch):
+    """Let the chapter read these rows instead of the record."""
+
+    def give(*rows):
+        monkeypatch.setattr(curves, "load", lambda: pd.DataFrame(rows))
+
+    return give
 
 
-@pytest.mark.parametrize("cut, lr", [("avgpool", 3e-3), ("features.17", 1e-3)])
-def test_a_recorded_run_is_what_the_code_gives(cut, lr):
-    [recorded, *_] = record.runs_at(record.load_record(), "silhouettes", 3, cut, lr)
-    run = record.measure("silhouettes", 3, cut, lr, seed=0)
-    assert run[:5] == recorded[:5]
-    assert run[5:] == pytest.approx(recorded[5:], abs=0.05)
+def test_the_chosen_learning_rate_is_seed_zeros_and_the_report_is_the_other_seeds(record):
+    record(
+        row("+ upper half", 1e-3, 0, 0.1), row("+ upper half", 1e-4, 0, 0.2),
+        row("+ upper half", 1e-3, 1, 0.4), row("+ upper half", 1e-3, 2, 0.6), row("+ upper half", 1e-4, 1, 0.0),
+    )  # fmt: skip
+    assert maps.error("flowers", 5, "+ upper half") == pytest.approx(0.5)
+    assert maps.error("flowers", 5, "+ upper half", 1e-4) == 0.0
+    assert maps.ten_times("flowers", 5, "+ upper half") == 3e-3
+    assert maps.runs("flowers", 20, "+ upper half").empty and np.isnan(maps.error("flowers", 20, "+ upper half"))
 
 
-def test_what_is_written_is_read_again(tmp_path):
-    runs = record.load_record()[:9]
-    record.write(reversed(runs), tmp_path / "record.csv")
-    assert sorted(record.load_record(tmp_path / "record.csv"), key=str) == sorted(runs, key=str)
+def test_where_no_other_seed_was_measured_seed_zero_is_read(record):
+    record(row("all layers", 1e-3, 0, 0.1))
+    assert maps.error("flowers", 5, "all layers") == 0.1
+
+
+def test_a_paired_interval_is_that_of_the_images_on_which_two_differ():
+    one, other = torch.zeros(2, 400, dtype=torch.bool)
+    one[:30] = True
+    other[20:40] = True
+    found = maps.paired(one, other)
+    assert found.value == pytest.approx(2.5) and found.images == 400
+    both_ways = (20 + 10) / 400 - (10 / 400) ** 2  # McNemar's variance
+    assert found.high - found.value == pytest.approx(196 * (both_ways / 400) ** 0.5, rel=0.01)
+    assert not maps.paired(one, one).is_clear and maps.paired(~one, one).is_clear
+
+
+def test_two_ways_are_compared_on_the_seeds_that_both_have(record):
+    record(
+        row("all layers", 1e-3, 0, 0.1), row("all layers", 1e-3, 1, 0.5, f"{0b1_0000_1111:x}"),
+        row("all layers", 1e-3, 2, 0.5, f"{0b1_1111_1111:x}"), row("head only", 1e-3, 0, 0.1),
+        row("head only", 1e-3, 1, 0.25, f"{0b1_0000_0011:x}"),
+    )  # fmt: skip
+    found = maps.difference("flowers", 5, "all layers", "head only")
+    assert found.value == pytest.approx(25) and found.images == 8
+    assert maps.difference("flowers", 60, "all layers", "head only").images == 0
+
+
+def test_a_recorded_head_is_what_the_code_gives():
+    """Repeats one run of the record that needs no photographs of flowers."""
+    ends = curves.ends(curves.load())
+    recorded = ends.query("data == 'silhouettes' and images == 5 and way == 'head only' and seed == 0 and lr == 0.003")
+    *_, last = curves.measure("silhouettes", 5, "head only", 0, [3e-3], None)
+    assert last["error"] == pytest.approx(recorded["error"].item(), abs=0.02)
+
+
+@pytest.fixture
+def small_figures():
+    plotting.use_style()
+    yield
+    plt.close("all")
+
+
+# ---- pictures ----
+
+
+def test_the_map_marks_the_least_error_and_what_cannot_be_told_from_it(record, small_figures):
+    bits = {"head only": 0b1 << 40 | 0xFF, "+ last blocks": 0b1 << 40 | 0x7F, "+ upper half": 0b1 << 40 | 0xFFFFFFF}
+    record(*(row(way, 1e-3, 0, bin(each).count("1") / 40, f"{each:x}") for way, each in bits.items()))
+    _, ax = plt.subplots()
+    maps.draw_map(ax, "flowers")
+    words = [text.get_text() for text in ax.texts]
+    assert words[0].startswith("○") and words[2].startswith("★") and words[4][0].isdigit()
+
+
+def test_pictures_of_the_record_hold_what_was_recorded(small_figures):
+    fig = maps.overfitting()
+    assert len(fig.axes) == 8
+    _, ax = plt.subplots()
+    maps.draw_steps(ax, "flowers")
+    assert len(ax.lines) == 2 * 9 + 1
 
 
 # ---- the explorer ----
 
+SETTINGS = list(itertools.product(maps.DATA, (5, 60), ("head only", "all layers"), (1e-4, 1e-3, 3e-2)))
 
-@pytest.mark.parametrize("data, images, lr", list(itertools.product(record.DATA, (3, 50), (3e-4, 1e-3, "best"))))
-def test_every_setting_shows_what_was_recorded(data, images, lr):
-    plotting.use_style()
-    runs = record.load_record()
-    fig = explorer.retrained(runs, data, images, lr)
-    [ax] = fig.axes
-    cells = [record.runs_at(runs, data, images, cut, lr) for cut in record.CUTS]
-    test, train = (list(line.get_ydata()) for line in ax.lines)
-    assert test == pytest.approx([mean(run.test for run in cell) for cell in cells if cell])
-    assert train == pytest.approx([mean(run.train for run in cell) for cell in cells if cell])
-    assert f"least test error {min(test):.2f}" in ax.get_title()
-    assert sum(text.get_text() == "not\nrecorded" for text in ax.texts) == cells.count([])
-    plt.close(fig)
+
+@pytest.mark.parametrize("data, images, way, lr", SETTINGS)
+def test_every_setting_shows_what_was_recorded(data, images, way, lr, small_figures):
+    left, right = explorer.learning_rates(data, images, way, lr).axes
+    found = maps.runs(data, images, way, lr)
+    assert bool(right.lines) == (not found.empty)
+    if not found.empty:
+        trained, judged = (line.get_ydata()[-1] for line in right.lines)
+        assert judged == pytest.approx(maps.error(data, images, way, lr))
+        assert trained == pytest.approx(maps.error(data, images, way, lr, "train"))
+    assert len(left.lines) == len(maps.CUTS) + 1
 
 
 # ---- the reader's own folder ----
@@ -109,64 +141,105 @@ def run_last_section(monkeypatch):
     """Run the set-up and section 9 of the notebook on a folder, and give back its names; nothing of it stays behind."""
     monkeypatch.chdir(ROOT / "notebooks")
 
-    def run(folder, fine_tune=""):
+    def run(folder, fine_tune="", until="## 10. The answer"):
         cells = nbformat.read(NOTEBOOK, as_version=4).cells
         code = [cell.source for cell in cells if cell.cell_type == "code"][:1]
         [start] = [i for i, cell in enumerate(cells) if cell.source.startswith("## 9. Your own folder")]
-        [end] = [i for i, cell in enumerate(cells) if cell.source.startswith("## 10. Exercises")]
+        [end] = [i for i, cell in enumerate(cells) if cell.source.startswith(until)]
         code += [cell.source for cell in cells[start:end] if cell.cell_type == "code"]
         names = {}
         for source in code:
             source = re.sub(r'^MY_FOLDER = ""', f'MY_FOLDER = r"{folder}"', source, flags=re.MULTILINE)
             source = re.sub(r'^FINE_TUNE = ""', f'FINE_TUNE = "{fine_tune}"', source, flags=re.MULTILINE)
-            source = source.replace(".at(160)", ".at(64)").replace('"steps": 60', '"steps": 3')  # soon done
+            source = re.sub(r'load\("efficientnet_lite0"\)', 'load("efficientnet_lite0").at(64)', source)  # soon done
+            source = re.sub(r"steps=\d+", "steps=3", source)
             exec(source, names)
         return names
 
-    threads = torch.get_num_threads()
     with plt.rc_context(), torch.random.fork_rng(devices=[]):
         yield run
-    torch.set_num_threads(threads)
     plt.close("all")
+
+
+BEFORE_EXPORT = "### Outside the course"
+
+
+def plant(folder, counts):
+    """Photographs of other sizes, one of them for printing (CMYK), in class folders: so many in each."""
+    labelled, row = bundled.labelled_photos(), 0
+    for name, count in counts.items():
+        for _ in range(count):
+            place = folder / name / f"{row}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            photo = labelled[row][0].resize((90 + row, 70))
+            (photo.convert("CMYK") if row == 5 else photo).save(place)
+            row += 1
+    return folder
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes of four photographs each, of other sizes, one of them for printing (CMYK)."""
-    labelled = bundled.labelled_photos()
-    for row in range(8):
-        place = tmp_path / "mine" / ("first" if row < 4 else "second") / f"{row}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        photo = labelled[row][0].resize((90 + row, 70))
-        (photo.convert("CMYK") if row == 5 else photo).save(place)
-    return tmp_path / "mine"
+    return plant(tmp_path / "mine", {"first": 4, "second": 4})
 
 
-@pytest.mark.parametrize("fine_tune", ["", "features.17", "all"])
-def test_a_folder_becomes_a_network(folder, run_last_section, fine_tune, capsys):
-    names = run_last_section(folder, fine_tune)
+def test_a_folder_becomes_a_network_that_works_outside_the_course(folder, run_last_section, capsys):
+    names = run_last_section(folder)
     said = capsys.readouterr().out
-    assert "first: 4 photographs\nsecond: 4 photographs\n6 to train on, 2 for validation" in said
-    assert "top-1 error" in said and "top-5" not in said and "my_network.pt" in said
-    loaded, before = names["loaded"], pretrained.load("efficientnet_lite0").model.state_dict()
+    assert "photographs per part: [2, 2, 2, 2]" in said
+    assert "top-1 error" in said and "of 8 photographs" in said and "my_network.pt" in said
+    loaded = names["network"]
     assert loaded.categories == ["first", "second"] and loaded.pixels == 64
-    after = loaded.model.state_dict()
-    learned = {
-        part for part in ("features.0", "features.20") if not after[f"{part}.weight"].equal(before[f"{part}.weight"])
-    }
-    assert learned == {"": set(), "features.17": {"features.20"}, "all": {"features.0", "features.20"}}[fine_tune]
+    assert sum(probability for _, probability in loaded.classify(names["photo"])) == pytest.approx(1)
+    assert set(names["lines"]) == {"first", "second"}  # what the process without the course printed
 
 
-def test_broken_files_and_copies_are_named_and_kept_out_of_both_parts(folder, run_last_section, capsys):
+@pytest.mark.parametrize("fine_tune", ["features.17", "all"])
+def test_fine_tuning_begins_from_the_trained_head_at_any_cut(folder, run_last_section, fine_tune, capsys):
+    names = run_last_section(folder, fine_tune, BEFORE_EXPORT)
+    assert re.search(rf"head .* of 2\n{re.escape(fine_tune)} .* of 2\n", capsys.readouterr().out)
+    before, after = (pretrained.load("efficientnet_lite0").model.state_dict(), names["network"].model.state_dict())
+    parts = ("features.0", "features.19")
+    learned = {part for part in parts if not after[f"{part}.weight"].equal(before[f"{part}.weight"])}
+    assert learned == {"features.17": {"features.19"}, "all": {"features.0", "features.19"}}[fine_tune]
+    head, trained = names["start"].weight, after["classifier.1.weight"]
+    assert 0 < (head - trained).abs().max() < 0.02  # three steps away from the head that it began from
+
+
+def test_folders_for_training_and_validation_are_used_as_they_are(tmp_path, run_last_section, capsys):
+    folder = tmp_path / "mine"
+    plant(folder / "train", {"first": 4, "second": 5})
+    plant(folder / "val", {"first": 2, "second": 1})
+    for path in (folder / "val").rglob("*.jpg"):  # photographs that differ from all in train/
+        Image.open(path).convert("RGB").transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(path)
+    names = run_last_section(folder, until="### The network to keep")
+    said = capsys.readouterr().out
+    assert names["photos"].categories == ["first", "second"] and len(names["photos"]) == 12
+    assert "photographs per part: [3]" in said and "of 3 photographs" in said
+    assert all("val" in path.parts for path, _ in names["judged_photos"].samples)
+
+
+def test_broken_files_and_copies_are_named_and_left_out(folder, run_last_section, capsys):
     (folder / "first/broken.jpg").write_bytes(b"no photograph")
     (folder / "first/empty.png").touch()
     shutil.copy(folder / "first/0.jpg", folder / "second/the same.jpg")
-    names = run_last_section(folder)
+    names = run_last_section(folder, until="### A head on the embeddings")
     said = capsys.readouterr().out
     assert 'left out: "first/broken.jpg" is not a photograph' in said and '"first/empty.png" is empty' in said
-    assert 'copy: "second/the same.jpg" is the same as "first/0.jpg"' in said
-    together = [row for row, path in enumerate(names["names"]) if path.name in ("0.jpg", "the same.jpg")]
-    assert len(set(together) & set(names["val_rows"].tolist())) in (0, 2)
+    assert 'copy, left out: "second/the same.jpg" is the same as "first/0.jpg"' in said
+    assert len(names["photos"]) == len(names["vectors"]) == len(names["folds"]) == 8
+
+
+def test_photographs_of_every_data_type_stand_side_by_side(folder, run_last_section, capsys):
+    grey = np.linspace(0, 65535, 60 * 80).reshape(60, 80).astype(np.uint16)
+    Image.fromarray(grey).save(folder / "first/sixteen.png")
+    photo = bundled.labelled_photos()[12][0]
+    photo.resize((80, 70)).save(folder / "first/moving.gif")
+    photo.resize((81, 70)).convert("L").save(folder / "second/grey.jpg")
+    photo.resize((82, 70)).convert("1").save(folder / "second/fax.tif")
+    (folder / "second/phone.jpg").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100))
+    names = run_last_section(folder, until="### A head on the embeddings")
+    assert len(names["photos"]) == 12
+    assert 'left out: "second/phone.jpg" is not a photograph in a known format' in capsys.readouterr().out
 
 
 def one_class(folder):
@@ -191,6 +264,15 @@ def all_copies(folder):
         Image.new("RGB", (30, 30)).save(path)
 
 
+def class_in_train_alone(folder):
+    for part in ("train", "val"):
+        shutil.copytree(folder / "first", folder / part / "a")
+        shutil.copytree(folder / "second", folder / part / "b")
+    shutil.copytree(folder / "second", folder / "train" / "c")
+    shutil.rmtree(folder / "first")
+    shutil.rmtree(folder / "second")
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -199,6 +281,7 @@ def all_copies(folder):
         (unreadable_class, r'The class "second" has 0 different images, and 4 are needed'),
         (too_few, r'The class "second" has 3 different images, and 4 are needed'),
         (all_copies, r'The class "second" has 1 different images, and 4 are needed'),
+        (class_in_train_alone, r'has the class "c" in train/, not in val/: each class needs photographs in both'),
         (shutil.rmtree, r"does not exist: check the path"),
     ],
 )
@@ -210,18 +293,39 @@ def test_a_folder_that_will_not_do_gets_one_sentence(folder, run_last_section, s
 
 
 def test_the_example_folder_has_the_faults_that_the_notebook_finds():
-    folder = tasks.example_folder()
+    folder = example.folder()
     try:
-        example = datasets.image_folder(folder)
-        assert example.labels.bincount().tolist() == [9, 11]
-        rows = datasets.duplicates(example).tolist()
+        found = datasets.image_folder(folder)
+        assert found.labels.bincount().tolist() == [16, 16, 15, 16]
+        rows = datasets.duplicates(found).tolist()
         assert sum(row != first for row, first in enumerate(rows)) == 1
         with pytest.raises(CourseError, match=r"from_the_web\.jpg"):
-            photos.read_photo(folder / "things/from_the_web.jpg")
-        with Image.open(folder / "things/for_the_printer.jpg") as photo:
+            photos.read_photo(folder / "cat/from_the_web.jpg")
+        with Image.open(folder / "dog/for_the_printer.jpg") as photo:
             assert photo.mode == "CMYK"
+        new = example.new_photo().read_bytes()
+        assert new not in [path.read_bytes() for path, _ in found.samples]
     finally:
         shutil.rmtree(folder.parent)
+
+
+# ---- the command line ----
+
+
+def classify(*arguments):
+    command = [sys.executable, "-m", "helpers", "classify", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_command_line_names_what_a_network_sees(tmp_path, photo):
+    photo.save(tmp_path / "cat.png")
+    (tmp_path / "broken.jpg").write_bytes(b"?")
+    said = classify("efficientnet_lite0", tmp_path / "broken.jpg", tmp_path / "cat.png")
+    assert re.fullmatch(rf"{tmp_path}/cat.png: [\w ]+ \d+\.\d%(, [\w ]+ \d+\.\d%){{2}}\n", said.stdout)
+    refused = f'"{tmp_path}/broken.jpg" is not a photograph in a known format: save it as JPEG or PNG.\n'
+    assert said.returncode == 1 and said.stderr == refused
+    said = classify(tmp_path / "none.pt", tmp_path / "cat.png")
+    assert said.returncode == 1 and said.stdout == "" and "none.pt" in said.stderr and said.stderr.count("\n") == 1
 
 
 # ---- exercises ----
@@ -240,21 +344,56 @@ def in_place(model, cut, classes):
     return counting.parameters(transfer.split_model(model, cut)[1])
 
 
-def step(train=True, still=True, clear=True, learn=slice(3, None), sign=1, result=lambda loss: loss.item(), go=True):
+def by_requires_grad(model, cut, classes):
+    model = pretrained.with_head(model, classes)
+    transfer.freeze_(model, cut)
+    return torch.tensor([each.numel() for each in model.parameters() if each.requires_grad]).sum()
+
+
+def left_frozen(model, cut, classes):
+    lower, _ = transfer.split_model(model, cut)
+    lower.requires_grad_(False)
+    return above()(model, cut, classes)
+
+
+def hard_coded_widths(model, cut, classes):
+    upper = counting.parameters(transfer.split_model(model, cut)[1])
+    return upper - 1281 * 1000 + 1281 * classes
+
+
+def step(
+    train=True, still=True, clear=True, learn=None, sign=1, result=lambda loss: loss.item(), go=1, frozen_at=None,
+    optimizer=lambda parameters, lr, **options: torch.optim.SGD(parameters, lr, **options), rate=None, twice=False,
+    loss_of=F.cross_entropy,
+):  # fmt: skip
     def answer(model, frozen, images, labels, lr):
+        frozen, lr = frozen_at or frozen, rate or lr
         model.train(train)
         if still:
             model[:frozen].eval()
-        loss = F.cross_entropy(model(images), labels)
-        optimizer = torch.optim.SGD(model[learn].parameters(), lr, maximize=sign < 0)
-        if clear:
-            model.zero_grad()
-        loss.backward()
-        if go:
-            optimizer.step()
+        chosen = model[learn or slice(frozen, None)].parameters()
+        descent = optimizer(chosen, lr, maximize=sign < 0)
+        for _ in range(go or 1):
+            loss = loss_of(model(images), labels)
+            if twice:
+                model(images)
+            if clear:
+                model.zero_grad()
+            loss.backward()
+            if go:
+                descent.step()
         return result(loss)
 
     return answer
+
+
+def forgets(model, frozen, images, labels, lr):
+    """Zeroes the running means above."""
+    loss = step()(model, frozen, images, labels, lr)
+    for layer in model[frozen:]:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.zero_()
+    return loss
 
 
 def step_by_hand(model, frozen, images, labels, lr):
@@ -273,26 +412,67 @@ def names_where(holds):
     return lambda train, val: [name for name in val if holds(name, train, val)]
 
 
+def after_softmax(logits, labels):
+    return F.cross_entropy(logits.softmax(1), labels)
+
+
+def summed(logits, labels):
+    return F.cross_entropy(logits, labels, reduction="sum")
+
+
+def smoothed(logits, labels):
+    return F.cross_entropy(logits, labels, label_smoothing=0.1)
+
+
+def adam(parameters, lr, maximize):
+    return torch.optim.Adam(parameters, lr, maximize=maximize)
+
+
+def decayed(parameters, lr, maximize):
+    return torch.optim.SGD(parameters, lr, weight_decay=0.1, maximize=maximize)
+
+
 WRONG = [
     (exercises.trained_parameters, above(replaced=False), "the head is not replaced"),
     (exercises.trained_parameters, above(which=0), "these are the parameters that are frozen"),
     (exercises.trained_parameters, lambda m, cut, classes: 1281 * classes, "that is the head alone"),
     (exercises.trained_parameters, lambda *a: above()(*a) - 1281 * a[2], "the new head is not counted"),
     (exercises.trained_parameters, in_place, "the given model is changed"),
-    (exercises.trained_parameters, lambda m, cut, classes: above()(m, "features.17", 7), "one cut and not for another"),
+    (exercises.trained_parameters, left_frozen, "left frozen"),
+    (exercises.trained_parameters, hard_coded_widths, "ResNet cut after layer3, with 5 classes"),
+    (exercises.trained_parameters, lambda m, cut, classes: above()(m, "features.17", 7), "use the arguments"),
+    (exercises.trained_parameters, lambda m, cut, classes: above()(m, cut, 7), "use the arguments"),
     (exercises.trained_parameters, lambda m, cut, classes: 3, "is not right"),
+    (exercises.trained_parameters, lambda *a: f"{above()(*a)}", "it returns text"),
     (exercises.leaks, names_where(lambda name, a, b: name in a), "compare what is in the files"),
     (exercises.leaks, names_where(lambda name, a, b: list(b.values()).count(b[name]) > 1), "two copies in validation"),
     (exercises.leaks, lambda a, b: [name for name in a if a[name] in b.values()], "these are the training files"),
+    (exercises.leaks, names_where(lambda n, a, b: b[n][0] in {c[0] for c in a.values()}), "every byte"),
+    (exercises.leaks, names_where(lambda n, a, b: sorted(b[n]) in map(sorted, a.values())), "every byte"),
+    (exercises.leaks, names_where(lambda n, a, b: any(b[n] in c for c in a.values())), "every byte"),
+    (exercises.leaks, names_where(lambda n, a, b: any(c in b[n] for c in a.values())), "every byte"),
+    (exercises.leaks, lambda a, b: ["cat/9.jpg", "wolf/1.jpg"], "every byte"),
     (exercises.leaks, lambda a, b: 2, "return a list"),
+    (exercises.leaks, lambda a, b: "cat/9.jpg", "return a list"),
     (exercises.leaks, lambda a, b: ["dog/8.jpg"], "not dog/8.jpg"),
     (exercises.one_step, step(learn=slice(None)), "frozen layers learn"),
+    (exercises.one_step, step(frozen_at=3), "with frozen = 6"),
+    (exercises.one_step, step(rate=0.1), "the step is 5 times what it should be"),
     (exercises.one_step, step(still=False), "batch norm below the cut is in training mode"),
     (exercises.one_step, step(train=False), "batch norm above the cut is in evaluation mode"),
-    (exercises.one_step, step(learn=slice(8, None)), "-lr times"),
-    (exercises.one_step, step(clear=False), "zero_grad()"),
-    (exercises.one_step, step(sign=-1), "-lr times"),
-    (exercises.one_step, step(go=False), "nothing has learned"),
+    (exercises.one_step, step(learn=slice(10, None)), "some layers above the cut do not learn"),
+    (exercises.one_step, step(clear=False), "call zero_grad() before backward()"),
+    (exercises.one_step, step(sign=-1), "the step goes up the gradient"),
+    (exercises.one_step, step(go=0), "nothing has learned"),
+    (exercises.one_step, step(go=2), "those of one pass"),
+    (exercises.one_step, step(twice=True), "those of one pass"),
+    (exercises.one_step, forgets, "those of one pass"),
+    (exercises.one_step, step(loss_of=after_softmax), "the logits pass a softmax"),
+    (exercises.one_step, step(loss_of=summed), "the step is 8 times what it should be"),
+    (exercises.one_step, step(loss_of=smoothed), "plain SGD"),
+    (exercises.one_step, step(optimizer=adam), "plain SGD"),
+    (exercises.one_step, step(optimizer=decayed), "plain SGD"),
+    (exercises.one_step, step(rate=0.01), "the step is 0.1 times what it should be"),
     (exercises.one_step, step(result=lambda loss: 0.0), "you return 0.000"),
     (exercises.one_step, lambda model, frozen, images, labels: 0.0, "stops with TypeError"),
 ]
@@ -307,8 +487,12 @@ def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells
     "check, answer",
     [
         (exercises.trained_parameters, above()),
+        (exercises.trained_parameters, by_requires_grad),
         (exercises.leaks, names_where(lambda name, a, b: b[name] in a.values())),
         (exercises.leaks, lambda a, b: {name for name, content in b.items() if content in set(a.values())}),
+        (exercises.leaks, lambda a, b: (name for name in b if b[name] in a.values())),
+        (exercises.leaks, lambda a, b: filter(lambda name: b[name] in a.values(), b)),
+        (exercises.leaks, lambda a, b: {name: 1 for name in b if b[name] in a.values()}.keys()),
         (exercises.one_step, step()),
         (exercises.one_step, step(result=lambda loss: loss.detach())),
         (exercises.one_step, step_by_hand),

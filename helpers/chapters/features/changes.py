@@ -72,7 +72,7 @@ CHANGES = {
     "light": Change(darken, 0.75, "{:.0%} darker"),
     "scale": Change(zoom, 1.0, "{:.0%} larger"),
     "rotation": Change(rotate, 45.0, "{:.0f}°"),
-    "noise": Change(add_noise, 60.0, "± {:.0f} of 255"),
+    "noise": Change(add_noise, 60.0, "deviation {:.0f} of 255"),
     "blur": Change(blur, 3.0, "{:.1f} pixels"),
 }
 
