@@ -5,7 +5,6 @@ or "right" with what that means. Each chapter has its checks in `helpers/chapter
 """
 
 import contextlib
-import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,7 +14,6 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
-from helpers import pretrained
 from helpers.counting import FirstUse
 
 
@@ -111,26 +109,3 @@ def seeded() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
-
-
-@exercise
-def embedding(answer: Callable[[nn.Module, torch.Tensor], torch.Tensor]) -> str:
-    """`answer(model, images)`: what the head of an EfficientNet-Lite0 reads, [N, 1280]; an exercise of 07 and of 08."""
-    model = pretrained.load("efficientnet_lite0").model.train()  # as a training loop leaves it
-    before = copy.deepcopy(model)
-    with seeded():
-        images = torch.randn(4, 3, 64, 64)
-        found = answer(model, images)
-    shape = list(found.shape)
-    require(shape != [4, 1000], "these are the logits, after the head: the features are what the head reads.")
-    require(shape == [4, 1280], f"the shape is {shape}, not [4, 1280]: average over places (avgpool), then flatten(1).")
-    old, new = before.state_dict(), model.state_dict()
-    require(old.keys() == new.keys(), "the model that it was given has lost its head: work on a copy (copy.deepcopy).")
-    same = all(torch.equal(old[name], new[name]) for name in old)
-    require(same, "batch norm's running statistics have changed: the model was in training mode; call .eval().")
-    with torch.no_grad():
-        wanted = before.eval().avgpool(before.features(images)).flatten(1)
-    differ = "the numbers differ from what the head reads: .eval(), then features, avgpool and flatten(1)."
-    require(close(found.detach(), wanted), differ)
-    require(not found.requires_grad, "it keeps the graph for gradients, and its memory: use torch.inference_mode().")
-    return "1,280 numbers for each image, the same in every batch."

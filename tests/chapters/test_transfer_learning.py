@@ -1,21 +1,22 @@
-"""08: what the four ways share and where they differ, its explorer, and the checks of its exercises."""
+"""08: what the four ways share and where they differ, its ladder, its explorer, and the checks of its exercises."""
 
 import copy
 import itertools
+import sys
 
 import matplotlib.pyplot as plt
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
+from PIL import Image
 from torch import nn
 
-from helpers import plotting, pretrained, training, transfer
+from helpers import ROOT, plotting, pretrained, training, transfer
 from helpers.architectures.alexnet import AlexNet
 from helpers.architectures.efficientnet import EfficientNetLite0
-from helpers.bundled import ANIMALS
 from helpers.chapters.transfer_learning import exercises, explorer
-from helpers.datasets import Arrays
-from helpers.transfer import Embeddings
 from images.drawing import transfer_learning as pictures
 
 CUT = "features.13"
@@ -74,16 +75,33 @@ def test_the_pictures_show_alexnets_units():
     assert [int(text.split("\n")[1]) for _, _, text in pictures.LAYERS] == units[:-1]
 
 
+# ---- the ladder: what a student copies ----
+
+
+def test_the_ladder_runs_without_helpers(tmp_path, monkeypatch):
+    """Another network, two classes, and a package `helpers` that cannot be imported."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "helpers"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for part, label, number in itertools.product(("train", "val"), (0, 1), range(4)):
+        path = tmp_path / part / f"class {label}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (200 * label, 20 * number, 90)).save(path)
+    cells = nbformat.read(ROOT / "notebooks/08_transfer_learning.ipynb", as_version=4).cells
+    ladder = [cell.source for cell in cells if "ladder" in cell.metadata.get("tags", [])]
+    imports = "import time\nfrom pathlib import Path\nimport pandas as pd\nimport torch\nfrom torch import nn\n"
+    imports += "from torchvision.transforms import v2"
+    names = {"FOLDER": str(tmp_path), "backbone": lambda: torchvision.models.mobilenet_v2(weights=None)}
+    for source in [imports, *ladder]:
+        assert "helpers" not in source
+        exec(source, names)
+    assert names["probabilities"].shape == (2,)
+    assert set(names["history"]) == {"swap: head only", "freeze: top blocks", "initialise: all layers"}
+    lower, first = (names[name].features[0][0].weight for name in ("partial", "model"))
+    assert torch.equal(lower, first)
+    assert not torch.equal(names["full"].features[0][0].weight, first)
+
+
 # ---- the explorer ----
-
-
-def made(count, layers):
-    """`count` images of each class, as an embedding with the vectors of each of `layers`, which take the labels."""
-    labels = torch.arange(10).repeat_interleave(count)
-    vectors = {name: function(labels) for name, function in layers.items()}
-    shapes = Arrays(torch.zeros(len(labels), 28, 28, dtype=torch.uint8), labels, ANIMALS)
-    return Embeddings(vectors, labels, torch.arange(len(labels)), []), shapes
-
 
 LAYERS = {
     "right": lambda labels: F.one_hot(labels, 10).float(),
@@ -92,33 +110,61 @@ LAYERS = {
 }
 
 
-def draw(layer, k, per_class, queries=LAYERS):
+def made(layers, classes=10):
+    """Eight gallery images and two test images of each class."""
+    labels = torch.arange(classes).repeat_interleave(10)
+    vectors = {name: function(labels) for name, function in layers.items()}
+    names = [f"class {label}" for label in range(classes)]
+    return explorer.Task(vectors, labels, names, torch.rand(len(labels), 3, 10, 10), torch.arange(len(labels)) % 10 > 7)
+
+
+def draw(task, layer, scaling, k, per_class):
     plotting.use_style()
-    gallery, query = made(8, LAYERS), made(2, queries)
-    fig = explorer.nearest_by_embedding(gallery[0], query[0], (gallery[1], query[1]), layer, k, per_class)
+    fig = explorer.nearest_by_embedding({"made": task}, "made", layer, scaling, k, per_class)
     left, right = fig.axes
-    said = [text.get_text() for text in left.texts]
-    shown = len(right.images), [text.get_text() for text in right.texts]
+    said, shown = [text.get_text() for text in left.texts], [text.get_text() for text in right.texts]
+    assert len(right.images) == len(shown)
+    fig.canvas.draw()
+    boxes = [image.get_window_extent() for image in right.images]
     plt.close(fig)
+    assert all(abs(box.width - box.height) < 1 for box in boxes)  # nothing is stretched
     return said, shown
 
 
-@pytest.mark.parametrize("layer, k, per_class", list(itertools.product(("right", "nothing"), (1, 25), (1, 8))))
-def test_every_extreme_is_drawn(layer, k, per_class):
-    said, (shown, names) = draw(layer, k, per_class)
-    assert len(said) == 3 and shown == len(names) == 5 * (1 + min(k, 5))
+EXTREMES = list(itertools.product(("right", "nothing"), explorer.SCALINGS, (1, 15), (1, 8)))
+
+
+@pytest.mark.parametrize("layer, scaling, k, per_class", EXTREMES)
+def test_every_extreme_is_drawn(layer, scaling, k, per_class):
+    said, shown = draw(made(LAYERS), layer, scaling, k, per_class)
+    assert len(said) == 3 and len(shown) == 5 * (1 + min(k, 5))
+
+
+def test_a_folder_of_two_classes_is_drawn():
+    _, shown = draw(made({"right": LAYERS["right"]}, classes=2), "right", "none", 1, 1)
+    assert shown == ["class 0", "class 0", "class 1", "class 1"]
 
 
 def test_the_accuracy_is_that_of_the_neighbours():
-    shifted = LAYERS | {"always next": lambda labels: LAYERS["right"]((labels + 1) % 10)}
-    said, (_, names) = draw("always next", 5, 8, shifted)
+    task = made(LAYERS)
+    task.layers["always next"][task.test] = task.layers["right"][task.test].roll(1, dims=1)
+    said, names = draw(task, "always next", "none", 5, 8)
     assert said == ["right: 100%", "always next: 0%", "nothing: 10%"]
-    assert names[:6] == ["bear"] + ["bird"] * 5
+    assert names[:6] == ["class 0"] + ["✗ class 1"] * 5
 
 
 @pytest.mark.parametrize("k, per_class", [(1, 1), (15, 2)])  # 2 of 15 neighbours are right, the others equally far
 def test_of_each_class_only_the_first_images_are_in_the_gallery(k, per_class):
-    assert draw("right", k, per_class)[0][0] == "right: 100%"
+    assert draw(made(LAYERS), "right", "none", k, per_class)[0][0] == "right: 100%"
+
+
+def test_scaling_is_what_it_says():
+    task = made({"right": lambda labels: F.one_hot(labels, 10) * torch.rand(len(labels), 1) + 0.01})
+    lengths = explorer.neighbours(task, "right", "unit length", 1, 8)
+    assert lengths.accuracy == 1.0
+    loud = made({"right": lambda labels: torch.cat([F.one_hot(labels, 10), 1e4 * torch.rand(len(labels), 1)], 1)})
+    found = [explorer.neighbours(loud, "right", scaling, 1, 8).accuracy for scaling in ("none", "standardised")]
+    assert found[0] < 0.5 and found[1] > 0.9
 
 
 # ---- exercises ----
@@ -133,6 +179,29 @@ def head(layer, rebuild=False):
     return answer
 
 
+def whole_head(build):
+    def answer(model, classes):
+        model.classifier = build(classes)
+        return model
+
+    return answer
+
+
+def new(old, classes):
+    return nn.Linear(1280, classes)
+
+
+def old_rows(old, classes):
+    layer = nn.Linear(1280, classes)
+    layer.weight.data = old.weight.data[-classes:].clone()
+    return layer
+
+
+def frozen_backbone(model, classes):
+    model.requires_grad_(False)
+    return head(new)(model, classes)
+
+
 def embedded(pool=lambda model, maps: model.avgpool(maps).flatten(1), mode=False, context=torch.no_grad):
     def answer(model, images):
         with context():
@@ -141,39 +210,119 @@ def embedded(pool=lambda model, maps: model.avgpool(maps).flatten(1), mode=False
     return answer
 
 
-def frozen(grad=slice(6), mode=slice(6), more=lambda model: None):
+def other_head(model, images):
+    found = embedded()(model, images)
+    model.classifier[1] = nn.Linear(1280, 1000)
+    return found
+
+
+def cannot_learn(model, images):
+    return embedded()(model.requires_grad_(False), images)
+
+
+def no_head(model, images):
+    model.eval().classifier = nn.Identity()
+    return model(images).detach()
+
+
+def in_training_mode(model, images):
+    return embedded(mode=True)(copy.deepcopy(model), images)
+
+
+def after_pooling(change):
+    return embedded(lambda model, maps: change(model.avgpool(maps).flatten(1)))
+
+
+class Still(nn.Module):
+    """A block that stays as it is, in a learner's own words."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block.requires_grad_(False).eval()
+
+    def train(self, mode=True):
+        self.training = False
+        return self
+
+    def forward(self, x):
+        return self.block(x)
+
+
+def stay(mode=True):
+    """Not to be told to train."""
+
+
+def frozen(grad=lambda blocks: blocks, mode=lambda blocks: blocks, more=lambda model: None):
+    """The blocks that `grad` and `mode` make of the number that is asked for: without gradients, and out of reach."""
+
     def answer(model, blocks):
-        model.features[grad].requires_grad_(False)
-        model.features[mode].eval()
+        model.features[: grad(blocks)].requires_grad_(False)
+        for block in model.features[: mode(blocks)]:
+            block.eval()
+            block.train = stay
         more(model)
         return model
 
     return answer
 
 
-NONE = slice(0)
+def eval_once(model, blocks):
+    model.features[:blocks].requires_grad_(False).eval()
+    return model
+
+
+def batch_statistics(model, blocks):
+    model.features[:blocks].requires_grad_(False)
+    for layer in model.features[:blocks].modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.track_running_stats = False
+    return model
+
+
 WRONG = [
     (exercises.new_head, lambda model, classes: model, "still 1000 logits"),
     (exercises.new_head, lambda model, classes: nn.Linear(1280, classes), "return the whole model"),
+    (exercises.new_head, lambda model, classes: nn.Sequential(nn.Dropout(), nn.Linear(1280, classes)), "a head alone"),
     (exercises.new_head, head(lambda old, classes: nn.Linear(1280, classes + 1)), "8 logits for 7 classes"),
-    (exercises.new_head, head(lambda old, classes: nn.Linear(1280, classes), rebuild=True), "other weights changed"),
+    (exercises.new_head, head(lambda old, classes: nn.Linear(1280, 7)), "7 logits for 3 classes"),
+    (exercises.new_head, head(new, rebuild=True), "other weights changed"),
     (exercises.new_head, lambda model, classes: nn.Sequential(model, nn.Linear(1000, classes)), "gone or have new"),
     (exercises.new_head, head(lambda old, classes: nn.Sequential(old, nn.Linear(1000, classes))), "does not read"),
     (exercises.new_head, head(lambda old, classes: nn.Linear(classes, 1280)), "stops with RuntimeError"),
+    (exercises.new_head, whole_head(lambda classes: nn.Linear(1280, classes)), "dropout is gone"),
+    (exercises.new_head, head(lambda old, classes: new(old, classes).requires_grad_(False)), "is frozen"),
+    (exercises.new_head, frozen_backbone, "that is exercise 3"),
+    (exercises.new_head, head(old_rows), "holds rows of the old one"),
+    (exercises.new_head, head(lambda old, c: nn.Sequential(nn.Linear(1280, c), nn.Softmax(1))), "softmax is too much"),
+    (exercises.new_head, head(lambda old, c: nn.Sequential(nn.Softmax(1), nn.Linear(1280, c))), "softmax is too much"),
+    (exercises.new_head, head(lambda old, c: nn.Sequential(nn.ReLU6(), nn.Linear(1280, c), nn.ReLU())), "add none"),
     (exercises.embedding, lambda model, images: model.eval()(images), "these are the logits"),
-    (exercises.embedding, embedded(mode=True), "running statistics"),
+    (exercises.embedding, embedded(mode=True), "running statistics have changed"),
+    (exercises.embedding, in_training_mode, "numbers of training mode"),
     (exercises.embedding, embedded(pool=lambda model, maps: maps), "[4, 1280"),
     (exercises.embedding, embedded(pool=lambda model, maps: model.avgpool(maps).flatten()), "[4, 1280]"),
-    (exercises.embedding, embedded(pool=lambda model, maps: maps.amax(dim=(2, 3))), "the numbers differ"),
+    (exercises.embedding, embedded(pool=lambda model, maps: maps.amax(dim=(2, 3))), "the largest responses"),
+    (exercises.embedding, embedded(pool=lambda model, maps: maps.sum(dim=(2, 3))), "sums over places"),
+    (exercises.embedding, after_pooling(lambda x: x.softmax(1)), "a softmax is too much"),
+    (exercises.embedding, after_pooling(F.normalize), "length 1"),
+    (exercises.embedding, after_pooling(lambda x: x.half()), "keep float32"),
+    (exercises.embedding, after_pooling(lambda x: 2 * x), "the numbers differ"),
+    (exercises.embedding, other_head, "another head now"),
+    (exercises.embedding, no_head, "another head now"),
+    (exercises.embedding, cannot_learn, "cannot learn any more"),
     (exercises.embedding, embedded(context=torch.enable_grad), "gradients"),
     (exercises.embedding, lambda model, images: [images], "list"),
     (exercises.freeze, lambda model, blocks: model, "the frozen layers still learn"),
-    (exercises.freeze, frozen(grad=slice(5)), "a block of the first 6 still learns"),
-    (exercises.freeze, frozen(mode=NONE), "running statistics of frozen layers moved"),
+    (exercises.freeze, frozen(grad=lambda blocks: blocks - 1), "a block of the first 6 still learns"),
+    (exercises.freeze, frozen(mode=lambda blocks: 0), "so undoes .eval()"),
+    (exercises.freeze, eval_once, "so undoes .eval()"),
+    (exercises.freeze, batch_statistics, "each batch's own statistics"),
+    (exercises.freeze, frozen(lambda blocks: 6, lambda blocks: 6), "a layer after the first 4 blocks"),
     (exercises.freeze, frozen(more=lambda model: model.requires_grad_(False)), "nothing is left to learn"),
-    (exercises.freeze, frozen(grad=slice(7), mode=slice(7)), "a layer after the first 6 blocks"),
-    (exercises.freeze, frozen(mode=slice(None)), "above the cut is in evaluation mode"),
-    (exercises.freeze, lambda model, blocks: model.features[:blocks], "return the model itself"),
+    (exercises.freeze, frozen(lambda n: n + 1, lambda n: n + 1), "a layer after the first 6 blocks"),
+    (exercises.freeze, frozen(mode=lambda blocks: None), "above the cut is in evaluation mode"),
+    (exercises.freeze, lambda model, blocks: model.features[:blocks], "return the whole model"),
+    (exercises.freeze, lambda model, blocks: blocks, "returns a int"),
     (exercises.freeze, lambda model: model, "stops with TypeError"),
 ]
 
@@ -190,30 +339,55 @@ def copied(model, classes):
 
 
 def without_head(model, images):
-    model = copy.deepcopy(model).eval()
-    model.classifier = nn.Identity()
-    return model(images).detach()
+    return no_head(copy.deepcopy(model), images)
 
 
-def frozen_one_by_one(model, blocks):
-    for block in model.features[:blocks]:
-        block.eval()
-        for parameter in block.parameters():
-            parameter.requires_grad = False
+def one_by_one(model, images):
+    model.eval()
+    with torch.no_grad():
+        return torch.cat([model.features(image[None]).mean(dim=(2, 3)) for image in images])
+
+
+def wrapped(wrapper):
+    def answer(model, blocks):
+        for number in range(blocks):
+            model.features[number] = wrapper(model.features[number])
+        return model
+
+    return answer
+
+
+def of_a_subclass(model, blocks):
+    class Partly(EfficientNetLite0):
+        def train(self, mode=True):
+            super().train(mode)
+            self.features[:blocks].eval()
+            return self
+
+    model.features[:blocks].requires_grad_(False)
+    model.__class__ = Partly
     return model
 
 
-@pytest.mark.parametrize(
-    "check, answer",
-    [
-        (exercises.new_head, copied),
-        (exercises.new_head, head(lambda old, classes: nn.LazyLinear(classes))),
-        (exercises.embedding, without_head),
-        (exercises.embedding, embedded(pool=lambda model, maps: maps.mean(dim=(2, 3)), context=torch.inference_mode)),
-        (exercises.freeze, frozen(more=lambda model: model.features[6:].train())),
-        (exercises.freeze, frozen_one_by_one),
-    ],
-)
+RIGHT = [
+    (exercises.new_head, copied),
+    (exercises.new_head, head(lambda old, classes: nn.LazyLinear(classes))),
+    (exercises.new_head, head(lambda old, classes: nn.Linear(old.in_features, classes, bias=False))),
+    (exercises.new_head, lambda model, classes: pretrained.with_head(model, classes)),
+    (exercises.embedding, without_head),
+    (exercises.embedding, one_by_one),
+    (exercises.embedding, embedded(pool=lambda model, maps: maps.mean(dim=(2, 3)), context=torch.inference_mode)),
+    (exercises.freeze, frozen()),
+    (exercises.freeze, wrapped(transfer.Frozen)),
+    (exercises.freeze, wrapped(Still)),
+    (exercises.freeze, of_a_subclass),
+    (exercises.freeze, lambda model, blocks: transfer.freeze_(model, f"features.{blocks - 1}")),
+    (exercises.freeze, lambda model, blocks: frozen()(copy.deepcopy(model), blocks)),
+]
+
+
+@pytest.mark.parametrize("check, answer", RIGHT)
 def test_other_right_ways_are_right(check, answer, capsys):
     check(answer)
-    assert capsys.readouterr().out.startswith("right: ")
+    said = capsys.readouterr().out
+    assert said.startswith("right: "), said
