@@ -273,7 +273,7 @@ def best_lr(known: pd.DataFrame, data: str, images: int, way: str) -> float:
         return WAYS[way].rates[0]
     runs = known.query("data == @data and images == @images and way == @way and seed == @CHOOSING")
     last = runs[runs["step"] == runs["step"].max()]
-    return last.sort_values(["error", "loss"])["lr"].iloc[0]
+    return last.sort_values(["error", "lr"])["lr"].iloc[0]
 
 
 def _work(job: tuple, folder: Path) -> list[dict]:

@@ -88,10 +88,8 @@ def test_the_ladder_runs_without_helpers(tmp_path, monkeypatch):
         Image.new("RGB", (40, 30), (200 * label, 20 * number, 90)).save(path)
     cells = nbformat.read(ROOT / "notebooks/08_transfer_learning.ipynb", as_version=4).cells
     ladder = [cell.source for cell in cells if "ladder" in cell.metadata.get("tags", [])]
-    imports = "import time\nfrom pathlib import Path\nimport pandas as pd\nimport torch\nfrom torch import nn\n"
-    imports += "from torchvision.transforms import v2"
     names = {"FOLDER": str(tmp_path), "backbone": lambda: torchvision.models.mobilenet_v2(weights=None)}
-    for source in [imports, *ladder]:
+    for source in ladder:
         assert "helpers" not in source
         exec(source, names)
     assert names["probabilities"].shape == (2,)
@@ -314,8 +312,8 @@ WRONG = [
     (exercises.embedding, lambda model, images: [images], "list"),
     (exercises.freeze, lambda model, blocks: model, "the frozen layers still learn"),
     (exercises.freeze, frozen(grad=lambda blocks: blocks - 1), "a block of the first 6 still learns"),
-    (exercises.freeze, frozen(mode=lambda blocks: 0), "so undoes .eval()"),
-    (exercises.freeze, eval_once, "so undoes .eval()"),
+    (exercises.freeze, frozen(mode=lambda blocks: 0), "after .eval(), keep model.train()"),
+    (exercises.freeze, eval_once, "after .eval(), keep model.train()"),
     (exercises.freeze, batch_statistics, "each batch's own statistics"),
     (exercises.freeze, frozen(lambda blocks: 6, lambda blocks: 6), "a layer after the first 4 blocks"),
     (exercises.freeze, frozen(more=lambda model: model.requires_grad_(False)), "nothing is left to learn"),

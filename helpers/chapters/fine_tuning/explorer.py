@@ -8,7 +8,7 @@ from helpers import plotting
 from helpers.chapters.fine_tuning import maps
 from helpers.recorded import curves
 
-LOOKS = ((plotting.BLUE, "o"), (plotting.ORANGE, "s"), (plotting.GREEN, "D"), (plotting.RED, "^"))
+LOOKS = ((plotting.SKY, "o"), (plotting.ORANGE, "s"), (plotting.GREEN, "D"), (plotting.PURPLE, "^"))
 
 
 def learning_rates(data: str, images: int, way: str, lr: float) -> Figure:
@@ -23,7 +23,7 @@ def learning_rates(data: str, images: int, way: str, lr: float) -> Figure:
             best = int(np.argmin(errors))
             fig.suptitle(f"{images} {data} per class, {way}: least error {errors[best]:.1%} at {rates[best]:g}")
     left.axvline(lr, color=plotting.GREY, linewidth=1, linestyle=":")
-    left.set(xscale="log", ylim=(-0.03, 1.03), xlabel="learning rate", ylabel="error", title="every learning rate")
+    left.set(xscale="log", ylim=(0, 0.5), xlabel="learning rate", ylabel="error", title="every learning rate")
     left.legend(fontsize=13)
     right.set(xlabel="steps", ylim=(-0.03, 1.03), title=f"learning rate {lr:g}")
     if maps.runs(data, images, way, lr).empty:

@@ -13,28 +13,23 @@ from helpers import plotting
 from helpers.recorded import curves
 
 DATA = ("flowers", "silhouettes")
-IMAGES = (5, 20, 60)
+IMAGES = (5, 20)  # per class; 60 are still to be recorded
 CUTS = tuple(curves.WAYS)[:4]  # from the head only to all layers
 TOO_LARGE = 10  # so many times the best learning rate
 
 
 def runs(data: str, images: int, way: str, lr: float | None = None) -> pd.DataFrame:
-    """The recorded curves of one way, at learning rate `lr` or at the chosen one: those of seeds 1, 2 and 3.
+    """The recorded curves of one way at the chosen learning rate: those of seeds 1, 2 and 3; empty where none are.
 
-    At a given `lr`, only of seeds with which every learning rate was tried, so that they can be compared. Of seed 0, by
-    whose images the learning rate was chosen, where the others were not measured; empty where none was.
+    At another learning rate `lr` those of seed 0, by whose images the learning rate was chosen.
     """
     table = curves.load().query("data == @data and images == @images and way == @way")
     if table.empty:
         return table
+    is_choosing = table["seed"] == curves.CHOOSING
     if lr is None:
-        lr = curves.best_lr(table, data, images, way)
-    else:
-        tried = table.groupby("seed")["lr"].nunique()
-        table = table[table["seed"].isin(tried.index[tried == tried.max()])]
-    table = table[np.isclose(table["lr"], lr)]
-    others = table[table["seed"] != curves.CHOOSING]
-    return table if others.empty else others
+        lr, is_choosing = curves.best_lr(table, data, images, way), ~is_choosing
+    return table[np.isclose(table["lr"], lr) & is_choosing]
 
 
 def error(data: str, images: int, way: str, lr: float | None = None, column: str = "error") -> float:
@@ -42,10 +37,10 @@ def error(data: str, images: int, way: str, lr: float | None = None, column: str
     return curves.ends(runs(data, images, way, lr))[column].mean()
 
 
-def ten_times(data: str, images: int, way: str) -> float:
-    """The recorded learning rate that is nearest to ten times the best one."""
+def larger_lr(data: str, images: int, way: str) -> float:
+    """The largest recorded learning rate, up to ten times the best one."""
     best = curves.best_lr(curves.load(), data, images, way)
-    return min(curves.WAYS[way].rates, key=lambda lr: abs(np.log(lr / best / TOO_LARGE)))
+    return max(lr for lr in curves.WAYS[way].rates if lr < 1.1 * TOO_LARGE * best)
 
 
 class Difference(NamedTuple):
@@ -57,6 +52,8 @@ class Difference(NamedTuple):
     images: int
 
     def __str__(self) -> str:
+        if not self.images:
+            return "not recorded"
         return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
     @property
@@ -111,9 +108,11 @@ def draw_steps(ax: Axes, data: str) -> None:
     for part, (way, before) in enumerate(zip(CUTS[1:], CUTS, strict=False)):
         for row, images in enumerate(IMAGES):
             found = difference(data, images, way, before)
+            if not found.images:
+                continue
             height = row + 0.25 * (part - 1)
             colour, marker = (plotting.BLUE, plotting.ORANGE, plotting.GREEN)[part], "osD"[part]
-            label = f"to {way}" if row == 0 else None
+            label = f"{before} → {way}" if images == 20 else None
             ax.plot([found.low, found.high], [height] * 2, color=colour, linestyle="-")
             ax.plot(found.value, height, marker, color=colour, label=label)
     ax.axvline(0, color=plotting.BLACK, linewidth=1, linestyle="-")
@@ -134,19 +133,22 @@ def draw_curves(ax: Axes, data: str, images: int, way: str, lr: float, style: st
 
 
 def overfitting(images: int = 5) -> Figure:
-    """Learning curves of each way on both data: at its best learning rate, and broken lines at ten times that."""
+    """Learning curves of each way on both data: at its best learning rate, and dashed at a larger one."""
     fig, axes = plt.subplots(len(DATA), len(CUTS), figsize=(11, 5.5), sharey=True)
     for row, data in zip(axes, DATA, strict=True):
         for ax, way in zip(row, CUTS, strict=True):
             if runs(data, images, way).empty:
+                ax.set_axis_off()
                 continue
             best = curves.best_lr(curves.load(), data, images, way)
-            larger = ten_times(data, images, way)
+            larger = larger_lr(data, images, way)
             draw_curves(ax, data, images, way, best)
             draw_curves(ax, data, images, way, larger, "--", labels=False)
             ax.set_title(f"{way if data == DATA[0] else ''}\nlr {best:g}, then {larger:g}".strip(), size=13)
             ax.tick_params(labelsize=12)
         row[0].set_ylabel(f"{data}:\nerror", size=14)
+    axes[0, 0].plot([], [], color=plotting.GREY, label="solid: best lr")
+    axes[0, 0].plot([], [], "--", color=plotting.GREY, label="dashed: larger lr")
     axes[0, 0].legend(fontsize=12, loc="upper right")
     fig.supxlabel("steps", size=14)
     return fig

@@ -61,6 +61,8 @@ def _check_head(answer: Callable, classes: int) -> None:
     for layer in changed.train().modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.eval()
+    if not new.weight.any():  # a head may begin at 0, and then no dropout shows
+        nn.init.normal_(new.weight)
     dropped = not torch.equal(changed(images), changed(images))
     lost = (
         "the logits are right, but dropout is gone: it was classifier[0], and the layer to exchange is classifier[1]."
@@ -152,7 +154,7 @@ def _check_frozen(answer: Callable, blocks: int) -> int:
     require(not lower & weights <= moved, "the frozen layers still learn: set requires_grad_(False) on each of them.")
     learning = f"a block of the first {blocks} still learns: freeze features[0] to features[{blocks - 1}]."
     require(not lower & moved & weights, learning)
-    statistics = "running statistics of frozen blocks moved: the loop calls model.train(), and so undoes .eval()."
+    statistics = "running statistics of frozen blocks moved: after .eval(), keep model.train() from undoing it."
     require(not lower & moved, statistics)
     beyond = f"a layer after the first {blocks} blocks is frozen too: only model.features[:blocks] stays."
     require(upper & weights <= moved, beyond)
