@@ -19,14 +19,15 @@ COLOURS = (plotting.ORANGE, plotting.BLUE, plotting.RED, plotting.GREEN)
 
 def image_recognition_pixels() -> Figure:
     """Left, four photographs, each with a copy that is shifted, one that is darker, larger, turned. Right, the map of
-    all of them by their pixels: the darker copies lie far from their photographs and among one another."""
+    all of them by their pixels: the darker copies of the dog, the car and the bottle cap lie far from their
+    photographs, on the side of the eagle."""
     images = _versions()
     return _map(images, images.float().flatten(1), f"as pixels: {images[0].numel():,} numbers each")
 
 
 def image_recognition_features() -> Figure:
     """Left, four photographs, each with a copy that is shifted, one that is darker, larger, turned. Right, the map of
-    all of them by a network's features: each photograph lies together with its copies."""
+    all of them by a network's features: all but one car lie together with their copies."""
     images = _versions()
     network = pretrained.load("efficientnet_lite0").at(SIDE)
     (features,) = transfer.embed(network, Arrays(images, torch.zeros(len(images)).long(), ["photo"])).layers.values()

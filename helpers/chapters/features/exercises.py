@@ -65,10 +65,11 @@ def evidence(answer: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.
             ("this is the map of the first guess alone: subtract the second guess's.", of_each[rows, best]),
             ("this speaks for the second guess and against the first: swap them.", -wanted),
             (
-                "the biases too decide which guess comes first: add them to the logits.",
+                "the biases too decide which guess comes first: a logit is the weighed maps' mean plus its bias.",
                 of_each[rows, unbiased[0]] - of_each[rows, unbiased[1]],
             ),
             ("a bias belongs to no place: leave the biases out of the map.", wanted + biases),
+            ("a bias belongs to no place, divided neither: leave it out.", wanted + biases / height / width),
             (
                 "each image has its own two guesses: these are those of image 0.",
                 of_each[:, best[0]] - of_each[:, second[0]],
@@ -122,4 +123,5 @@ def _array(given: Any) -> torch.Tensor:
 def _rows(part: Collection, count: int) -> torch.Tensor:
     """The row numbers that a learner gives in any form: a tensor, an array, a list, a set, or a mask."""
     part = np.asarray(sorted(part) if isinstance(part, set | frozenset) else part)
+    require(part.ndim == 1, f"rows have the shape {list(part.shape)}, not [n]: torch.where(mask)[0] gives them.")
     return torch.arange(count)[torch.as_tensor(part if part.size else part.astype(int))]
