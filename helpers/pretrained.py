@@ -157,6 +157,8 @@ def save(network: Network, path: str | Path) -> None:
 def _from_file(path: Path) -> Network:
     kept = files.load_state_dict(path)
     try:
+        if not isinstance(kept, dict):
+            raise TypeError
         name, categories, state = kept["network"], list(kept["categories"]), kept["state"]
         preprocess = Preprocessing(**kept["preprocess"])
         model = with_head(untrained(name).model, len(categories)).eval()
