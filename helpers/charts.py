@@ -38,17 +38,6 @@ def accuracy_against_mult_adds(entries: Sequence[Entry]) -> Figure:
     return fig
 
 
-def architectures(entries: Sequence[Entry]) -> Figure:
-    """Parameters, multiply-adds and top-1 error of networks as bars side by side."""
-    panels = {
-        "parameters, millions": [entry.parameters / 1e6 for entry in entries],
-        "mult-adds, billions": [entry.mult_adds / 1e9 for entry in entries],
-        "top-1 error, %": [100 * entry.top_1 for entry in entries],
-    }
-    colours = [FAMILY_STYLE[entry.family][0] for entry in entries]
-    return bar_panels(panels, [f"{entry.name} ({entry.year})" for entry in entries], colours, 0.55 * len(entries) + 1.2)
-
-
 def bar_panels(panels: dict[str, list[float]], names: list[str], colours: list[str], height: float) -> Figure:
     """Numbers of the same things as bars, a panel for each kind of number, which is its title; `height` in inches."""
     fig, axes = plt.subplots(1, len(panels), figsize=(12, height), sharey=True)

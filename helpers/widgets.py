@@ -1,15 +1,11 @@
-"""Explorers and buttons: widgets for a live kernel, that leave a picture for readers without one."""
+"""Explorers: widgets for a live kernel, that leave a picture for readers without one."""
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
-from PIL import Image
 
-from helpers.errors import CourseError
-from helpers.photos import read_photo
 from helpers.plotting import display_forms, image_tag, png
 
 
@@ -60,32 +56,3 @@ def words_in(figure: Figure, most: int = 12) -> list[str]:
     labels = [text.get_text() for ax in figure.axes for text in ax.texts]
     words = titles + [label for label in labels if not any(sign.isdigit() for sign in label)]
     return list(dict.fromkeys(" ".join(each.split()) for each in words if each.strip()))[:most]
-
-
-def photo_upload(draw: Callable[[Image.Image], Figure], alt: str) -> None:
-    """Show a button that takes photographs from the reader's disk, and below it the figure `draw(photo)` of each.
-
-    A file that is no photograph gets its sentence there instead.
-    """
-    button = widgets.FileUpload(accept="image/*", multiple=True, description="Choose photographs")
-    button.layout.width = "15em"
-    below = widgets.VBox()
-
-    def answer(change: dict[str, Any]) -> None:
-        shown = []
-        for name, content in uploaded(change["new"]):
-            try:
-                photo = read_photo(io.BytesIO(content), name)
-                shown.append(widgets.HTML(image_tag(png(draw(photo)), f"{alt} Photograph: {name}.")))
-            except CourseError as error:
-                shown.append(widgets.Label(str(error)))
-        below.children = shown
-
-    button.observe(answer, names="value")
-    display_forms(alt, widget=widgets.VBox([button, below]))
-
-
-def uploaded(value: Any) -> list[tuple[str, bytes]]:
-    """Name and content of each file that a button holds: a dictionary by name in ipywidgets 7, a tuple in 8."""
-    files = value.items() if isinstance(value, dict) else [(file["name"], file) for file in value]
-    return [(name, file["content"]) for name, file in files]

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import ipywidgets
 import pytest
 import torch
 from PIL import Image
 
-from helpers import bundled, evaluation, files, pretrained
+from helpers import bundled, evaluation, files, plotting, pretrained
 from tests.bad_input import Place
 
 
@@ -49,6 +50,25 @@ def tells(capsys) -> Callable[[Callable, Callable, str], None]:
         assert said.startswith("wrong: ") and mistake in said and said.count("\n") == 1
 
     return ask
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What would be displayed: a list of its forms."""
+    shown = []
+    monkeypatch.setattr(plotting, "display", lambda bundle, raw: shown.append(bundle))
+    return shown
+
+
+@pytest.fixture
+def panel(displayed):
+    """The widget that was displayed last."""
+
+    def find():
+        model = displayed[-1]["application/vnd.jupyter.widget-view+json"]["model_id"]
+        return ipywidgets.widget_serialization["from_json"](f"IPY_MODEL_{model}", None)
+
+    return find
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Figures and galleries as they are shown, and explorers and buttons as a live kernel would use them."""
 
-import io
 import json
 
 import ipywidgets
@@ -8,29 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from helpers import bundled, evaluation, gallery, plotting, widgets
 from tests.explorers import both_ends
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    """What would be displayed: a list of its forms."""
-    shown = []
-    monkeypatch.setattr(plotting, "display", lambda bundle, raw: shown.append(bundle))
-    return shown
-
-
-@pytest.fixture
-def panel(displayed):
-    """The widget that was displayed last."""
-
-    def find():
-        model = displayed[-1]["application/vnd.jupyter.widget-view+json"]["model_id"]
-        return ipywidgets.widget_serialization["from_json"](f"IPY_MODEL_{model}", None)
-
-    return find
 
 
 def one_bar(height):
@@ -71,29 +50,6 @@ def test_explorer_redraws_when_a_control_moves(displayed, panel):
     assert picture.value != before
     slider.value = 1
     assert picture.value == before
-
-
-@pytest.mark.parametrize("ipywidgets_7", [True, False])
-def test_photo_upload_draws_good_files_and_names_bad_ones(displayed, panel, ipywidgets_7):
-    file = io.BytesIO()
-    Image.new("RGB", (20, 10), "red").save(file, "png")
-    sizes = []
-
-    def draw(photo):
-        sizes.append(photo.size)
-        return one_bar(1)
-
-    widgets.photo_upload(draw, "A button.")
-    button, below = panel().children
-    answers = {"good.png": file.getvalue(), "bad.png": b"no photograph"}
-    if ipywidgets_7:
-        answers = {name: {"metadata": {"name": name}, "content": content} for name, content in answers.items()}
-    else:
-        answers = tuple({"name": name, "content": memoryview(content)} for name, content in answers.items())
-    button.notify_change({"name": "value", "type": "change", "new": answers})
-    picture, sentence = below.children
-    assert sizes == [(20, 10)] and picture.value.startswith('<img alt="A button. Photograph: good.png." src="data:')
-    assert sentence.value.startswith('"bad.png" is not a photograph')
 
 
 def test_guess_bars_marks_the_truth_and_only_it():

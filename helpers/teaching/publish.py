@@ -103,7 +103,7 @@ def role_of(cell: NotebookNode) -> str:
     tags = cell.metadata.get("tags", [])
     if cell.metadata.get("jupyter", {}).get("source_hidden") or any(tag.startswith("claim") for tag in tags):
         return "check"
-    return "explorer" if re.search(r"^(explore|photo_upload)\(", cell.source, re.MULTILINE) else ""
+    return "explorer" if re.search(r"^(explore|explorer\.photo_upload)\(", cell.source, re.MULTILINE) else ""
 
 
 def formulas_as_mathml(text: str) -> str:

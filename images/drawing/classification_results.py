@@ -27,7 +27,15 @@ def common_architectures() -> Figure:
     """Bars of parameters, multiply-adds and top-1 error for seven networks: VGG-16 is by far the largest, AlexNet and
     SqueezeNet make the most errors, ResNet-50 and EfficientNet-Lite0 the fewest."""
     members = ["alexnet", "vgg16", "googlenet", "resnet50", "mobilenet_v2", "squeezenet1_1", "efficientnet_lite0"]
-    return charts.architectures([entry for entry in catalogue.entries() if entry.name in members])
+    entries = [entry for entry in catalogue.entries() if entry.name in members]
+    panels = {
+        "parameters, millions": [entry.parameters / 1e6 for entry in entries],
+        "mult-adds, billions": [entry.mult_adds / 1e9 for entry in entries],
+        "top-1 error, %": [100 * entry.top_1 for entry in entries],
+    }
+    colours = [charts.FAMILY_STYLE[entry.family][0] for entry in entries]
+    names = [f"{entry.name} ({entry.year})" for entry in entries]
+    return charts.bar_panels(panels, names, colours, height=0.55 * len(entries) + 1.2)
 
 
 def classification_errors() -> Figure:

@@ -69,7 +69,8 @@ def transfer_learning_swap() -> Figure:
     figure, axes = canvas(top=3.1)
     draw_network(axes, learning=0)
     draw_layer(axes, HEAD, 2.35, 1.1, "1000-way", "white")
-    arrow(axes, (HEAD, 0.85), (HEAD, 1.75))
+    lifted = {"arrowstyle": "->", "color": plotting.RED, "linestyle": "--", "lw": 2, "mutation_scale": 18}
+    axes.annotate("", (HEAD, 1.75), (HEAD, 0.85), arrowprops=lifted)  # unlike the arrows of what is computed
     axes.text(HEAD - 0.75, 2.35, "taken out", ha="right", va="center", color=plotting.RED, weight="bold")
     draw_layer(axes, HEAD, 0, 1.6, "10-way\nnew", plotting.ORANGE, learns=True)
     arrow(axes, (9.25, 0), (9.75, 0))

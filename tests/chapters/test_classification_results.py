@@ -62,7 +62,8 @@ def test_charts_draw_every_row(entries):
     assert len(figures.winners(figures.WINNERS).axes[0].patches) == len(figures.WINNERS)
     names = {text.get_text() for text in charts.accuracy_against_mult_adds(list(entries.values())).axes[0].texts}
     assert names == set(catalogue.FAMILIES)
-    assert [len(ax.patches) for ax in charts.architectures(list(entries.values())[:4]).axes] == [4, 4, 4]
+    panels = {"error, %": [1.0, 2.0], "parameters": [3.0, 4.0]}
+    assert [len(ax.patches) for ax in charts.bar_panels(panels, ["a", "b"], ["red", "blue"], 2).axes] == [2, 2]
     plt.close("all")
 
 

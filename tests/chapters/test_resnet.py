@@ -10,8 +10,9 @@ from torch import nn
 
 from helpers import ROOT, bundled, catalogue, counting, datasets, device, training
 from helpers.architectures import resnet
-from helpers.chapters.resnet import cifar, exercises, explorer, record
+from helpers.chapters.resnet import exercises, explorer, record
 from helpers.errors import CourseError
+from helpers.recorded import cifar
 
 PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
 GIGA_MULT_ADDS = {18: 1.814, 34: 3.664, 50: 4.089, 101: 7.801, 152: 11.514}  # version 1.5
