@@ -7,6 +7,7 @@ import copy
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ import torchvision
 from PIL import Image
 from torch.utils.data import Dataset
 
+from helpers import files, machine
 from helpers.errors import CourseError
 from helpers.photos import EXTENSIONS, read_photo
 from helpers.progress import progress
@@ -87,6 +89,7 @@ class Photos(LabelledImages):
     """
 
     in_val: torch.Tensor | None = None
+    shorter: int = 0  # what a transform makes of the shorter side of a photograph, where that is known
 
     def __init__(self, samples: Sequence[tuple[str | Path, int]], categories: Sequence[str]):
         self.samples = [(Path(path), int(label)) for path, label in samples]
@@ -95,15 +98,15 @@ class Photos(LabelledImages):
 
     def image(self, index: int) -> Image.Image:
         """The photograph, decoded; CourseError where it cannot be."""
-        return read_photo(self.samples[index][0])
+        return read_photo(self.samples[index][0], shorter=self.shorter)
 
     def content(self, index: int) -> bytes:
         """The bytes of the file; of one that cannot be read its path."""
         path = self.samples[index][0]
         try:
-            return path.read_bytes()
-        except OSError:
-            return str(path).encode()
+            return files.read(path)
+        except CourseError:
+            return os.fsencode(path)
 
     def _take(self, rows: list[int]) -> None:
         self.samples = [self.samples[row] for row in rows]
@@ -172,7 +175,7 @@ def image_folder(folder: str | Path) -> Photos:
         return _join(*map(image_folder, train_val), Path(folder))
     if len(classes) < 2:
         raise CourseError(f'"{folder}" has only the class "{classes[0].name}": add the folder of a second class.')
-    return _labelled(classes, range(len(classes)), [path.name for path in classes])
+    return _labelled(classes, range(len(classes)), [files.readable(path.name) for path in classes])
 
 
 def _join(train: Photos, val: Photos, folder: Path) -> Photos:
@@ -216,33 +219,39 @@ def imagenet_folder(folder: str | Path | None = None) -> Photos:
 
 
 def _require_folder(folder: str | Path) -> Path:
-    folder = Path(folder).expanduser()
+    folder = files.local(folder)
     try:
-        if not folder.is_dir():
-            what = "is a file, not a folder" if folder.exists() else "does not exist"
-            raise CourseError(f'"{folder}" {what}: check the path (this program runs in "{Path.cwd()}").')
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise CourseError(f'"{folder}" is a file, not a folder: check the path.')
         next(folder.iterdir(), None)
-    except OSError as error:
-        _refuse(error)
+    except (OSError, ValueError) as error:
+        raise files.unreadable(folder, error) from None
     return folder
 
 
-def _refuse(error: OSError) -> None:
-    why = f"({error.strerror}): check the path and its permissions."
-    raise CourseError(f'"{error.filename}" may not be read {why}') from None
-
-
 def _photo_paths(folder: Path) -> list[Path]:
-    paths = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):  # Path.rglob passes over what it may not read
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in paths if path.suffix.lower() in EXTENSIONS)
+    paths, below = [], [folder]
+    while below:  # os.walk of Python 3.11 calls itself for each level, and ends at a thousand
+        try:
+            with os.scandir(below.pop()) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(Path(entry))
+                    elif Path(entry.name).suffix.lower() in EXTENSIONS:
+                        paths.append(Path(entry))
+        except OSError as error:
+            raise files.unreadable(error.filename, error) from None
+    return sorted(paths)
 
 
 def _class_folders(folder: str | Path) -> list[Path]:
     folder = _require_folder(folder)
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise files.unreadable(error.filename, error) from None
     if not classes:
         raise CourseError(f'"{folder}" has no class folders: make one folder of photographs per class in it.')
     return classes
@@ -323,6 +332,7 @@ def batches(data: LabelledImages, transform: Callable[[Any], torch.Tensor], batc
     """
 
     raw = data.with_transform(None)  # one that is there for a DataLoader would be applied twice
+    raw.shorter = getattr(transform, "settings", {}).get("resize", 0)  # pretrained.Preprocessing tells
 
     def prepare(index: int) -> tuple[torch.Tensor, int, int] | str:
         try:
@@ -331,7 +341,7 @@ def batches(data: LabelledImages, transform: Callable[[Any], torch.Tensor], batc
             return str(error)
         return transform(image), label, index
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(machine.cores(), 16)) as pool:  # each holds a photograph in memory
         for start in range(0, len(data), batch_size):
             rows = list(pool.map(prepare, range(start, min(start + batch_size, len(data)))))
             readable = [row for row in rows if not isinstance(row, str)]

@@ -8,5 +8,9 @@ class CourseError(Exception):
     ordinary exception.
     """
 
+    def __init__(self, sentence: str):
+        """Whatever names and other errors are in the sentence, it is one line of text that can be shown."""
+        super().__init__(" ".join(sentence.encode("utf-8", "replace").decode().splitlines()))
+
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]

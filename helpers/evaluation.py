@@ -1,12 +1,17 @@
 """From photographs to logits, from logits to guesses, and how often the guesses are wrong."""
 
+import contextlib
 import copy
+from collections import Counter
 from typing import NamedTuple
 
 import torch
+from torch import nn
+from torchvision.models.feature_extraction import NodePathTracer
 
 from helpers import datasets
 from helpers import device as devices
+from helpers.architectures.mobilenet import SameConv2d
 from helpers.datasets import LabelledImages
 from helpers.errors import CourseError
 from helpers.pretrained import Network
@@ -32,14 +37,14 @@ class Predictions(NamedTuple):
 def predict(network: Network, data: LabelledImages, batch_size: int | None = None) -> Predictions:
     """The logits of `network` for every image of a data set, in its order, with progress.
 
-    Photographs are decoded by all cores. A copy of the model computes, in evaluation mode and float32, on the fastest
-    device there is; the network itself stays as and where it is. A photograph that cannot be read is named in
-    `unreadable` and left out; if none can, the first sentence is raised.
+    Photographs are decoded by all cores. A copy of the model computes, in evaluation mode and float32, with batch norm
+    folded (see `fold_`), on the fastest device there is; the network itself stays as and where it is. A photograph that
+    cannot be read is named in `unreadable` and left out; if none can, the first sentence is raised.
     """
     device = devices.accelerator()
     batch_size = batch_size or (16 if device.type == "cpu" else 128)  # what a small batch computes stays in the cache
     layout = devices.memory_format(device)
-    model = copy.deepcopy(network.model).eval().to(device, memory_format=layout)
+    model = fold_(copy.deepcopy(network.model).eval()).to(device, memory_format=layout)
     unreadable, parts = [], []
     with (
         torch.inference_mode(),
@@ -57,6 +62,26 @@ def predict(network: Network, data: LabelledImages, batch_size: int | None = Non
         raise datasets.no_photographs(unreadable)
     logits, labels, indices = (torch.cat(part) for part in zip(*parts, strict=True))
     return Predictions(logits.cpu(), labels, indices, unreadable)
+
+
+def fold_(model: nn.Module) -> nn.Module:
+    """Fold batch norm into the convolutions, in place, for evaluation mode: the same outputs but for rounding, faster.
+
+    A model that has hooks or cannot be traced stays as it is, and so does a convolution that is used elsewhere too.
+    """
+    nodes = []
+    if not any(layer._forward_hooks or layer._forward_pre_hooks for layer in model.modules()):
+        with contextlib.suppress(Exception), contextlib.redirect_stdout(None):  # a forward() may do anything
+            nodes = list(NodePathTracer(leaf_modules=(nn.Conv2d,)).trace(model).nodes)
+    uses = Counter(str(node.target).removesuffix(".weight") for node in nodes)
+    for before, after in [(node.args[0], node) for node in nodes if node.op == "call_module" and len(node.args) == 1]:
+        if before.op == "call_module" and len(before.users) == uses[before.target] == uses[after.target] == 1:
+            conv, norm = model.get_submodule(before.target), model.get_submodule(after.target)
+            usual = type(conv) in (nn.Conv2d, SameConv2d) and type(norm) is nn.BatchNorm2d and norm.track_running_stats
+            if usual and not norm.training:
+                model.set_submodule(before.target, nn.utils.fuse_conv_bn_eval(conv, norm))
+                model.set_submodule(after.target, nn.Identity())
+    return model
 
 
 class Guesses(NamedTuple):

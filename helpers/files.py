@@ -8,10 +8,13 @@ import io
 import os
 import pickle
 import socket
+import stat
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from helpers.errors import CourseError
 
 CONNECT_SECONDS = 8  # what one sentence about a missing connection may take; name resolution has no limit of its own
 STALL_SECONDS = 30
+LARGEST = 2 * 2**30  # bytes of a file
 
 
 def package_folder(package: str) -> Path:
@@ -32,12 +36,49 @@ def package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def local(path: str | Path) -> Path:
+    """The path that is meant, where "~" is the home folder; CourseError for what is no path."""
+    try:
+        return Path(os.path.expanduser(path))  # noqa: PTH111, which raises where "~name" is a file and not a user
+    except TypeError:
+        raise CourseError(f"{repr(path)[:60]} is no path: give one as text.") from None
+
+
+def readable(name: str) -> str:
+    """The name of a file as text that can be shown: on Linux it may hold bytes that are no letters."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def unreadable(path: Path, error: Exception) -> CourseError:
+    """What to raise where `error` came when a file or a folder was to be read."""
+    if not isinstance(error, FileNotFoundError):
+        reason = getattr(error, "strerror", None) or error
+        return CourseError(f'"{path}" may not be read ({reason}): check the path and its permissions.')
+    try:
+        here = f'"{Path.cwd()}"'
+    except OSError:
+        here = "a folder that was deleted"
+    return CourseError(f'"{path}" does not exist: check the path (this program runs in {here}).')
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file; CourseError where it cannot be read, is too large, or is a pipe or device without an end."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise CourseError(f'"{path}" is a folder, not a file: name a file in it, or read it as a folder.')
+        if not stat.S_ISREG(found.st_mode):
+            raise CourseError(f'"{path}" is a pipe or a device, not a file: name a file.')
+        if found.st_size > LARGEST:
+            raise CourseError(f'"{path}" has {found.st_size:,} bytes, more than any photograph or network: check it.')
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
 def read_checked(path: Path, sha256: str) -> bytes:
     """The bytes of a file whose SHA-256 starts with the hexadecimal digits `sha256`; otherwise CourseError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CourseError(f'"{path}" cannot be read ({error.strerror}): check the path and its permissions.') from error
+    content = read(path)
     found = hashlib.sha256(content).hexdigest()[: len(sha256)]
     if found != sha256:
         raise CourseError(
@@ -47,14 +88,32 @@ def read_checked(path: Path, sha256: str) -> bytes:
     return content
 
 
+class _Kind:
+    """The type of an array's numbers as a pickle tells it; not of objects, which are addresses, nor structures."""
+
+    def __init__(self, name: str, *_: object):
+        self.dtype = np.dtype(str(name))
+        if self.dtype.kind not in "biuf":
+            raise pickle.UnpicklingError(f"it has an array of {self.dtype}")
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, kind, is_fortran, content = state
+        super().__setstate__((version, shape, kind.dtype, is_fortran, content))
+
+
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that can name NumPy's arrays and nothing else, so that a pickle cannot run code."""
+    """An unpickler that can make arrays of numbers and nothing else, so that a pickle cannot run code."""
 
     def find_class(self, module: str, name: str) -> object:
         if (module.replace("numpy._core", "numpy.core"), name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np._core.multiarray._reconstruct
+            return lambda *_: _Array(0)  # which then gets its state
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
+            return _Kind if name == "dtype" else None
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 
@@ -74,8 +133,12 @@ def load_state_dict(path: Path, sha256: str = "") -> dict[str, torch.Tensor]:
 
     Nothing in the file is run (weights_only).
     """
-    content = read_checked(path.expanduser(), sha256)
+    content = read_checked(local(path), sha256)
     try:
+        if not sha256 and content.startswith(b"PK"):  # a ZIP, of whose checksums torch looks at none
+            with zipfile.ZipFile(io.BytesIO(content)) as parts:
+                if sum(part.file_size for part in parts.infolist()) > len(content) or parts.testzip():
+                    raise zipfile.BadZipFile
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CourseError(
@@ -91,17 +154,20 @@ def save(content: dict[str, object], path: Path) -> None:
 
     A write that is broken off leaves the file that was there before. Raises CourseError where it cannot be written.
     """
-    path = path.expanduser()
-    half = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+    path, buffer = local(path), io.BytesIO()
+    half = path.parent / f"{path.name}.{uuid.uuid4().hex[:8]}"  # containers that share a folder count processes alike
+    torch.save(content, buffer)  # which does not say why it fails where it writes files
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is a folder or a device")
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, half)
+        half.write_bytes(buffer.getbuffer())
         half.replace(path)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a missing folder and a full disk
-        reason = str(error).splitlines()[0].rstrip(".")
+    except (OSError, ValueError) as error:  # ValueError for letters that the file system does not have
+        reason = getattr(error, "strerror", None) or error
         raise CourseError(f'"{path}" cannot be written ({reason}): choose another folder.') from error
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             half.unlink(missing_ok=True)
 
 

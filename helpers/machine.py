@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,26 +75,43 @@ def requirements() -> "list[Requirement]":
     return [Requirement(line) for line in (line.partition("#")[0] for line in lines) if line.strip()]
 
 
-def left_in_container(root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> float:
-    """Bytes that this process's control groups (a container, a server's limit for each user) leave it; often inf."""
-    left = math.inf
+def control_groups(kind: str, root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Iterator[tuple]:
+    """The folders of this process's control groups (a container, a server's limit for each user) that limit its `kind`.
+
+    And for each whether it is of the first version of control groups, which has other files in it.
+    """
     for line in own.read_text().splitlines() if own.exists() else []:
         _, kinds, group = line.split(":", 2)
-        if kinds not in ("", "memory"):
-            continue
-        base, limit, used = root, "memory.max", "memory.current"
-        if kinds:  # the first version
-            base, limit, used = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
-        inner = base / group.lstrip("/")
-        for folder in (inner, *inner.parents):  # a container sees its own group as the root
-            if folder != base and base not in folder.parents:
-                break
-            with contextlib.suppress(OSError, ValueError):  # no limit is the word "max", or no file
-                statistics = dict(each.split() for each in (folder / "memory.stat").read_text().splitlines())
-                droppable = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
-                most = int((folder / limit).read_text())
-                left = min(left, most - int((folder / used).read_text()) + droppable)
+        if not kinds or kind in kinds.split(","):
+            base = root / kind if kinds else root
+            inner = base / group.lstrip("/")
+            for folder in (inner, *inner.parents):  # a container sees its own group as the root
+                if folder == base or base in folder.parents:
+                    yield folder, bool(kinds)
+
+
+def left_in_container(*places: Path) -> float:
+    """Bytes of memory that this process's control groups leave it; often inf."""
+    left = math.inf
+    for folder, is_first in control_groups("memory", *places):
+        limit, used = ("limit_in_bytes", "usage_in_bytes") if is_first else ("max", "current")
+        with contextlib.suppress(OSError, ValueError):  # no limit is the word "max", or no file
+            statistics = dict(each.split() for each in (folder / "memory.stat").read_text().splitlines())
+            droppable = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
+            most, used = (int((folder / f"memory.{name}").read_text()) for name in (limit, used))
+            left = min(left, most - used + droppable)
     return left
+
+
+def cores(*places: Path) -> int:
+    """The CPU cores that this process may use: those it is bound to, or as many as its control groups give it."""
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for folder, is_first in control_groups("cpu", *places):
+        names = ("cfs_quota_us", "cfs_period_us") if is_first else ("max",)
+        with contextlib.suppress(OSError, ValueError):  # as above
+            quota, period = map(int, " ".join((folder / f"cpu.{name}").read_text() for name in names).split())
+            most = min(most, math.ceil(quota / period)) if quota > 0 else most
+    return most
 
 
 def _packages() -> list[Finding]:

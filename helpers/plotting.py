@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from helpers import ROOT
+from helpers import ROOT, files
 
 IMAGES = ROOT / "images"
 
@@ -90,6 +90,11 @@ def image_tag(picture: bytes, alt: str) -> str:
     """HTML of a PNG file, with its alternative text: JupyterLab and nbconvert drop the text of an image/png output."""
     source = base64.b64encode(picture).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}" style="max-width: 100%">'
+
+
+def plain(name: str) -> str:
+    """The name of a file or a class for Matplotlib, which draws it as it is: two $ in it enclose no formula."""
+    return files.readable(name).replace("$", r"\$")
 
 
 def spread_labels(heights: Iterable[float], gap: float) -> list[float]:

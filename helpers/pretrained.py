@@ -31,6 +31,11 @@ class Preprocessing(v2.Compose):
 
     def __init__(self, mean: list[float], std: list[float], resize=224, crop=224, interpolation: str = "bilinear"):
         self.settings = dict(mean=list(mean), std=list(std), resize=resize, crop=crop, interpolation=interpolation)
+        numbers = torch.tensor([self.settings["mean"], self.settings["std"]], dtype=torch.float64)
+        values_fit = numbers.shape == (2, 3) and numbers.isfinite().all() and numbers[1].min() > 0
+        if not values_fit or min(resize, crop) < 1 or max(resize, crop) > 9999:
+            wanted = "give three means, three deviations above 0, and from 1 to 9999 pixels."
+            raise CourseError(f"The preprocessing {self.settings} fits no photograph: {wanted}")
         steps = [v2.Resize(resize, interpolation=InterpolationMode(interpolation)), v2.CenterCrop(crop), v2.ToImage()]
         steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std), v2.ToPureTensor()]
         super().__init__(steps)
@@ -64,7 +69,11 @@ class Network:
 
     def classify(self, photo: Image.Image, k: int = 5) -> list[tuple[str, float]]:
         """The k likeliest categories of one photograph, with their probabilities from 0 to 1, falling."""
-        probabilities = self(self.preprocess(photo)[None])[0].softmax(dim=0)
+        if not isinstance(photo, Image.Image):
+            raise CourseError(f"{photo!r:.60} is no photograph of Pillow: read the file first, by photos.read_photo.")
+        probabilities = self(self.preprocess(photo.convert("RGB"))[None])[0].softmax(dim=0)
+        if not probabilities.isfinite().all():
+            raise CourseError(f"The logits of {self.source} are NaN or infinite: train it at a smaller learning rate.")
         best = probabilities.argsort(descending=True, stable=True)[:k].tolist()
         return [(self.categories[index], probabilities[index].item()) for index in best]
 
@@ -100,7 +109,7 @@ def untrained(name: str) -> Network:
         return Network(name, architecture(name).eval(), EMBEDDED[name].preprocess, imagenet_categories(), "random")
     if name not in FROM_TORCHVISION:
         names = ", ".join([*EMBEDDED, *FROM_TORCHVISION])
-        raise CourseError(f'There is no network "{name}": choose one of {names}, or a file that pretrained.save wrote.')
+        raise CourseError(f'There is no network "{name}": choose one of {names}, or a file of yours, "….pt".')
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     preset = weights.transforms()
     preprocess = Preprocessing(
@@ -143,12 +152,17 @@ def with_head(model: nn.Module, classes: int) -> nn.Module:
 def save(network: Network, path: str | Path) -> None:
     """Write the weights of `network`, its categories and its preprocessing into one file, for `load`.
 
-    Raises CourseError where the file cannot be written; a file that was there before is then as it was.
+    The file's name must end in .pt. Raises CourseError where it does not, and where the file cannot be written; a file
+    that was there before is then as it was.
     """
+    if Path(path).suffix != ".pt":  # by the suffix load tells a file from a network's name
+        raise CourseError(
+            f'"{path}" does not end in .pt: name a file that does, such as "{Path(path).stem or "my"}.pt".'
+        )
     kept = {
         "network": network.name,
         "preprocess": network.preprocess.settings,
-        "categories": network.categories,
+        "categories": list(network.categories),
         "state": {name: tensor.cpu() for name, tensor in network.model.state_dict().items()},
     }
     files.save(kept, Path(path))
@@ -157,12 +171,12 @@ def save(network: Network, path: str | Path) -> None:
 def _from_file(path: Path) -> Network:
     kept = files.load_state_dict(path)
     try:
-        if not isinstance(kept, dict):
+        name, categories, state = kept["network"], kept["categories"], kept["state"]
+        if not (isinstance(categories, list) and categories and all(isinstance(each, str) for each in categories)):
             raise TypeError
-        name, categories, state = kept["network"], list(kept["categories"]), kept["state"]
         preprocess = Preprocessing(**kept["preprocess"])
         model = with_head(untrained(name).model, len(categories)).eval()
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, CourseError) as error:
         cure = "was not written by this edition's pretrained.save: train the network again, and save it."
         raise CourseError(f'"{path}" {cure}') from error
     files.load_into(model, state, path)

@@ -59,7 +59,8 @@ class _Responses(nn.Module):
             if not any(name == layer or name.startswith(f"{layer}.") for name in known):
                 raise CourseError(f'The network has no layer "{layer}": choose one of {", ".join(known[1:])}.')
         self.layers = list(dict.fromkeys(layers))  # the extractor answers in the model's order, not in this
-        self.extract = feature_extraction.create_feature_extractor(model, self.layers, tracer_kwargs=LEAVES)
+        extract = feature_extraction.create_feature_extractor(model, self.layers, tracer_kwargs=LEAVES)
+        self.extract = evaluation.fold_(extract.eval())
 
     def vectors(self, x: torch.Tensor) -> list[torch.Tensor]:
         responses = self.extract(x)

@@ -50,6 +50,24 @@ class Place:
         content = self.save(name).read_bytes()
         return self.write(name, content[: len(content) // 2])
 
+    def endless(self, name: str, kind: str) -> Path:
+        """What has no end: a "pipe" that nobody writes to, a "device" that never stops, a "loop" of links."""
+        if os.name == "nt":
+            pytest.skip("Windows has no such files")
+        path = self.write(name)
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to({"device": "/dev/zero", "loop": path.name}[kind])
+        return path
+
+    def sparse(self, name: str) -> Path:
+        """A file of 3 GB, which takes no room on the disk."""
+        path = self.write(name)
+        os.truncate(path, 3 * 10**9)
+        return path
+
     def tree(self, *paths: str) -> Path:
         for path in paths:
             self.save(path)
@@ -72,6 +90,13 @@ def without_privileges() -> Iterator[None]:
         yield
     finally:
         assert libc.capset(header, privileges) == 0
+
+
+def never_privileged() -> None:
+    """For subprocess's preexec_fn: root, as whom tests run in containers, may not get these two privileges again."""
+    if os.geteuid() == 0:
+        for privilege in (1, 2):
+            assert ctypes.CDLL(None).prctl(24, privilege, 0, 0, 0) == 0
 
 
 @contextlib.contextmanager

@@ -11,9 +11,12 @@ import socket
 import socketserver
 import threading
 import types
+import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -75,6 +78,151 @@ def load_carelessly(file: io.BytesIO) -> object:
 
 
 STATE = saved(nn.Linear(3, 2).state_dict())
+
+
+def load_and_forget(at: Path, sha256: str = "") -> None:
+    files.load_state_dict(at, sha256)
+
+
+def spoilt(place: Place, start: float, length: int, value: int | None) -> dict[str, torch.Tensor]:
+    """A checkpoint of 200 kB of which `length` bytes, at a share `start` of it, are flipped or set to `value`."""
+    content = bytearray(saved({"weight": torch.rand(50_000, generator=torch.Generator().manual_seed(0))}))
+    first = int(start * len(content))
+    for at in range(first, first + length):
+        content[at] = content[at] ^ 255 if value is None else value
+    return files.load_state_dict(place.write("spoilt.pt", bytes(content)))
+
+
+def inflating(place: Place) -> dict[str, torch.Tensor]:
+    """A checkpoint of 100 kB whose one tensor is of 100 MB, packed."""
+    packed, plain = io.BytesIO(), zipfile.ZipFile(io.BytesIO(saved({"weight": torch.zeros(25_000_000)})))
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as parts:
+        for name in plain.namelist():
+            parts.writestr(name, plain.read(name))
+    return files.load_state_dict(place.write("bomb.pt", packed.getvalue()))
+
+
+def arrays_from(content: object, *, is_pickle: bool = False) -> Callable[[Place], object]:
+    """Read a pickle of `content`, or these bytes as they are."""
+    return lambda place: load_pickle_of_arrays(place.write("a.pkl", content if is_pickle else pickle.dumps(content)))
+
+
+class Calls:
+    """Pickled, it asks for a call, and then for a state of what comes of it."""
+
+    def __init__(self, *reduced: object):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+OBJECTS_OVER_BYTES = Calls(np.ndarray, ((1,), "O", b"AAAAAAAA"))
+HIDDEN_OBJECTS = Calls(
+    np.dtype, ("V8", False, True), (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
+)  # a structure that says that it holds none
+NUMBERS_THAT_HIDE_OBJECTS = Calls(
+    np.dtype, ("f8", False, True), (3, "<", None, ("a",), {"a": (np.dtype("O"), 0)}, -1, -1, 0)
+)
+ARRAYS = {"fire2": (np.arange(6, dtype=">f4").reshape(2, 3), np.arange(3, dtype=np.uint8)), "n": [np.eye(2) > 0]}
+
+
+def are_the_arrays(result: dict) -> None:
+    assert result.keys() == ARRAYS.keys()
+    for one, other in zip([*result["fire2"], *result["n"]], [*ARRAYS["fire2"], *ARRAYS["n"]], strict=True):
+        np.testing.assert_array_equal(one, other, strict=False)
+        assert one.dtype == other.dtype.newbyteorder("=")
+        torch.from_numpy(np.ascontiguousarray(one.astype(np.float32)))
+
+
+# ---- saving ----
+
+
+def save_over_an_older_one(place: Place, interruption: Callable[[], contextlib.AbstractContextManager]) -> None:
+    """Whatever happens on the way, the older file stays, and nothing half."""
+    path = place.folder / "kept.pt"
+    files.save({"weight": torch.ones(1)}, path)
+    try:
+        with interruption():
+            files.save({"weight": torch.zeros(100_000)}, path)
+    finally:
+        assert files.load_state_dict(path)["weight"].item() == 1
+        assert list(place.folder.iterdir()) == [path]
+
+
+def on_a_full_disk() -> contextlib.AbstractContextManager:
+    """A limit for the size of files, which stops a write halfway as a full disk does."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited()
+
+
+def stop_while_saving(place: Place) -> str:
+    def stop(*_) -> None:
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interrupted() -> Iterator[None]:
+        with place.patch.context() as patch:
+            patch.setattr(Path, "replace", stop)
+            yield
+
+    with pytest.raises(KeyboardInterrupt):
+        save_over_an_older_one(place, interrupted)
+    return "stopped"
+
+
+def save_at_once(place: Place) -> set[float]:
+    """Four writers and readers of one file, who count as one process, as in two containers: never a mixture."""
+    path, found = place.folder / "shared.pt", []
+
+    def work(number: int) -> None:
+        for _ in range(8):
+            files.save({"weight": torch.full((20_000,), float(number))}, path)
+            found.append(files.load_state_dict(path)["weight"].unique().tolist())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert list(place.folder.iterdir()) == [path]
+    return {len(each) for each in found}
+
+
+def fetch_at_once(place: Place) -> list[bytes]:
+    """Four ask for the same weights in one cache."""
+    target = place.folder / "cache" / "weights.pth"
+
+    def work(url: str) -> bytes:
+        torch.hub.download_url_to_file(url, str(target), hash_prefix=digest(STATE)[:8])
+        return target.read_bytes()
+
+    with (
+        serving(send(STATE, len(STATE))) as url,
+        files.downloading(url, target.parent, CURE),
+        ThreadPoolExecutor(4) as pool,
+    ):
+        found = list(pool.map(work, [url] * 4))
+    assert list(target.parent.iterdir()) == [target]
+    return found
+
+
+def load_in_a_home(place: Place, mode: int) -> None:
+    """Weights that are to be fetched into a home of these rights, where TORCH_HOME does not name another place."""
+    home = place.folder / "home"
+    home.mkdir()
+    with weights_at(place, home), forbidden(home, mode):
+        for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+            place.patch.delenv(name, raising=False)
+        place.patch.setenv("HOME", str(home))
+        pretrained.load("resnet18")
 
 
 def load_published(state: object) -> Callable[[Place], pretrained.Network]:
@@ -285,6 +433,66 @@ TABLE = [
         lambda at: load_pickle_of_arrays(at.write("a.pkl", b"\xff")),
         *("a.pkl", "was not read", "download it again"),
     ),
+    row(
+        "object where an array belongs",
+        arrays_from(OBJECTS_OVER_BYTES),
+        *("a.pkl", "no pickle of arrays alone", "download it again"),
+    ),
+    row("structure of hidden objects", arrays_from(HIDDEN_OBJECTS), "a.pkl", "array of", "download it again"),
+    row("numbers of hidden objects", arrays_from(NUMBERS_THAT_HIDE_OBJECTS), "a.pkl", "array of object", "download"),
+    row("array of objects", arrays_from(np.array([{}, 1], dtype=object)), "a.pkl", "array of object", "download"),
+    row("array of words", arrays_from(np.array(["a"])), "a.pkl", "array of <U1", "download it again"),
+    row("array of times", arrays_from(np.zeros(1, "M8[s]")), "a.pkl", "array of datetime64", "download it again"),
+    row("array of records", arrays_from(np.zeros(1, "f4,i4")), "a.pkl", "was not read", "download it again"),
+    row(
+        "pickle that promises 4 EB",
+        arrays_from(b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"ab.", is_pickle=True),
+        *("a.pkl", "was not read", "download it again"),
+    ),
+    row(
+        "array shorter than it says",
+        arrays_from(pickle.dumps(np.arange(99.0)).replace(b"Kc", b"Kd"), is_pickle=True),
+        "a.pkl",
+        "was not read",
+        "download it again",
+    ),
+    row("arrays", arrays_from(ARRAYS), are_the_arrays),
+    row("one flipped byte", lambda at: spoilt(at, 0.5, 1, None), "spoilt.pt", "damaged", "download or save it again"),
+    row("flipped bytes near the end", lambda at: spoilt(at, 0.9, 40, None), "spoilt.pt", "damaged", "save it again"),
+    row("block of zeros", lambda at: spoilt(at, 0.3, 4096, 0), "spoilt.pt", "damaged", "download or save it again"),
+    row("flipped bytes in the list of parts", lambda at: spoilt(at, 0.995, 200, None), "spoilt.pt", "damaged"),
+    row("checkpoint that inflates", inflating, "bomb.pt", "damaged", "download or save it again"),
+    row("pipe for a checkpoint", lambda at: load_and_forget(at.endless("a.pt", "pipe")), "a.pt", "pipe or a device"),
+    row(
+        "device for a checkpoint", lambda at: load_and_forget(at.endless("a.pt", "device")), "a.pt", "pipe or a device"
+    ),
+    row("loop for a checkpoint", lambda at: load_and_forget(at.endless("a.pt", "loop")), "a.pt", "may not be read"),
+    row("folder for a checkpoint", lambda at: load_and_forget(at.folder), "place", "is a folder", "name a file in it"),
+    row("checkpoint of 3 GB", lambda at: load_and_forget(at.sparse("a.pt")), "a.pt", "3,000,000,000", "check it"),
+    row("pipe for a published file", lambda at: load_and_forget(at.endless("a.pt", "pipe"), "0123"), "a.pt", "pipe"),
+    row("checkpoint of no such user", lambda _: load_and_forget("~no-such-user/a.pt"), "~no-such-user", "not exist"),
+    row("None for a checkpoint", lambda _: load_and_forget(None), "None is no path", "give one as text"),
+    # saving
+    row("saved without a name", lambda _: files.save({}, ""), "cannot be written", "choose another folder"),
+    row("saved onto a folder", lambda at: files.save({}, at.folder), "place", "cannot be written", "it is a folder"),
+    row(
+        "saved onto a device",
+        lambda at: files.save({}, at.endless("a.pt", "device")),
+        "a.pt",
+        "it is a folder or a dev",
+    ),
+    row(
+        "saved under a name too long",
+        lambda at: files.save({}, at.folder / (300 * "a")),
+        "cannot be written",
+        "too long",
+    ),
+    row("saved on a full disk", lambda at: save_over_an_older_one(at, on_a_full_disk), "kept.pt", "too large"),
+    row("stopped while saving", stop_while_saving, is_equal_to("stopped")),
+    row("four save and load at once", save_at_once, is_equal_to({1})),
+    row("four fetch at once", fetch_at_once, is_equal_to([STATE] * 4)),
+    row("home that is read-only", lambda at: load_in_a_home(at, 0o500), "home", "cannot be written", "TORCH_HOME"),
+    row("home that may not be entered", lambda at: load_in_a_home(at, 0), "home", "cannot be written", "TORCH_HOME"),
     # the network
     row("good download", fetch_from(send(STATE, len(STATE))), is_equal_to(STATE)),
     row("no connection", lambda at: fetch(at, "https://nowhere.invalid/a.pth"), "nowhere.invalid", CURE),

@@ -1,16 +1,21 @@
 """Whatever a learner may hand over as photographs or their folders: a right result, or one sentence with the cure."""
 
+import contextlib
+import io
+import os
 import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from helpers import datasets, evaluation, photos
+from helpers import bundled, datasets, evaluation, gallery, machine, photos, plotting, pretrained
 from helpers.errors import CourseError
 from tests.bad_input import Place, forbidden, is_equal_to, is_one_sentence, judge, row
 
@@ -125,6 +130,178 @@ def error_for_labels(*labels: int, rows: int = 2) -> Callable[[Place], evaluatio
     return lambda _: evaluation.top_k_error(torch.zeros(rows, 1000), torch.tensor(labels, dtype=torch.int64))
 
 
+def not_running_ghostscript(read: Callable[[Path], object]) -> Callable[[Place], None]:
+    """Read an EPS file named .jpg; prove that no program is started, and that Pillow alone would start one."""
+
+    def call(place: Place) -> None:
+        ran = place.folder / "ran"
+        program = place.write("bin/gs", f'#!/bin/sh\ntouch "{ran}"\nexit 1\n'.encode())
+        program.chmod(0o755)
+        place.patch.setattr(EpsImagePlugin, "gs_binary", str(program))
+        eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n"
+        path = place.write("cat.jpg", eps)
+        try:
+            read(path)
+        finally:
+            assert not ran.exists()
+            with contextlib.suppress(Exception), Image.open(path) as photo:
+                photo.load()
+            assert ran.exists() or os.name == "nt"
+
+    return call
+
+
+def read_disguised(format: str) -> Callable[[Place], Image.Image]:
+    return lambda place: photos.read_photo(place.save("cat.jpg", Image.new("RGB", (16, 16), RED), format=format))
+
+
+def read_turned_tiff(mode: str, left, right) -> Callable[[Place], Image.Image]:
+    return lambda place: place.read("a.tif", in_two_colours(mode, left, right), tiffinfo={274: 6})
+
+
+def read_large(name: str, shorter: int, **options) -> Callable[[Place], Image.Image]:
+    """Decode 400 x 200 pixels, red and green, of which `shorter` for the shorter side are enough."""
+
+    def call(place: Place) -> Image.Image:
+        place.patch.setattr(photos, "LEAST", 1)
+        picture = in_two_colours("RGB", RED, GREEN).resize((400, 200))
+        return photos.read_photo(place.save(name, picture, **options), shorter=shorter)
+
+    return call
+
+
+def read_with_bad_exif(tag: int, kind: int, content: bytes) -> Callable[[Place], Image.Image]:
+    """Turned by a quarter, and one more entry of EXIF that Pillow reads but cannot write."""
+
+    def call(place: Place) -> Image.Image:
+        entries = struct.pack("<HHII", 0x0112, 3, 1, 6) + struct.pack("<HHI", tag, kind, 1) + content
+        exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+        return place.read("a.jpg", in_two_colours("RGB", RED, GREEN), quality=95, exif=exif)
+
+    return call
+
+
+def read_in(folder: str, name: str) -> Callable[[Place], Image.Image]:
+    """The one photograph of the working folder, under a name that looks like somebody's home."""
+
+    def call(place: Place) -> Image.Image:
+        place.save(f"{folder}/{name}", in_two_colours("RGB", RED, GREEN), quality=95)
+        place.patch.chdir(place.folder)
+        return datasets.unlabelled_folder(".")[0][0]
+
+    return call
+
+
+def list_where_the_working_folder_was_deleted(place: Place) -> datasets.Photos:
+    gone = place.folder / "gone"
+    gone.mkdir()
+    place.patch.chdir(gone)
+    gone.rmdir()
+    try:
+        return datasets.unlabelled_folder("photographs")
+    finally:
+        os.chdir(place.folder)
+
+
+def duplicates_among(kind: str) -> Callable[[Place], list[int]]:
+    def call(place: Place) -> list[int]:
+        paths = [place.save("a.png"), place.endless("b.png", kind), place.save("c.png")]
+        return datasets.duplicates(datasets.Photos([(path, 0) for path in paths], ["a"])).tolist()
+
+    return call
+
+
+def predict_among(kind: str) -> Callable[[Place], list[int]]:
+    def call(place: Place) -> list[int]:
+        place.endless("b.png", kind)
+        return evaluation.predict(
+            place.network, datasets.unlabelled_folder(place.tree("a.png", "c.png"))
+        ).indices.tolist()
+
+    return call
+
+
+def list_folders_of_a_depth(levels: int) -> Callable[[Place], int]:
+    def call(place: Place) -> int:
+        made = []
+        for level in range(1, levels + 1):
+            made.append(f"{place.folder}{level * '/d'}")
+            os.mkdir(made[-1])  # noqa: PTH102, a Path of so many parts is slow
+        photo = place.save("a.jpg").rename(f"{made[-1]}/a.jpg")
+        try:
+            return len(datasets.unlabelled_folder(place.folder))
+        finally:
+            photo.unlink()
+            for folder in reversed(made):  # pytest's way of removing them calls itself for each level
+                os.rmdir(folder)  # noqa: PTH106
+
+    return call
+
+
+def list_classes_that_may_not_be_entered(place: Place) -> datasets.Photos:
+    place.tree("cat/a.jpg", "dog/a.jpg")
+    with forbidden(place.folder, 0o400):
+        return datasets.image_folder(place.folder)
+
+
+def classes_beside_a_loop(place: Place) -> list[str]:
+    place.endless("loop", "loop")
+    return datasets.image_folder(place.tree("cat/a.jpg", "dog/a.jpg")).categories
+
+
+NO_LETTERS = os.fsdecode(b"gr\xfc\xdfe")  # as an old ZIP file unpacks them
+
+
+def named(name: str) -> Callable[[Place], str]:
+    """Draw a gallery of one photograph of that name: the words in its picture and beside it."""
+
+    def call(place: Place) -> str:
+        place.save(f"{name}.jpg")
+        data = datasets.unlabelled_folder(place.folder)
+        guesses = evaluation.top_k(torch.eye(1000)[:1], 2)
+        figure, alt = gallery.guess_gallery(data, [0], {"network": guesses}, data.categories)
+        plotting.png(figure, alt)
+        alt.encode()
+        return figure.axes[0].title._preprocess_math(figure.axes[0].get_title())
+
+    return call
+
+
+def bars_of(name: str) -> Callable[[Place], tuple]:
+    def call(_: Place) -> tuple:
+        figure, ax = plt.subplots()
+        gallery.guess_bars(ax, [name, "b"], torch.tensor([0.9, 0.1]), title=name)
+        plotting.png(figure)
+        return ax.texts[0]._preprocess_math(ax.texts[0].get_text())
+
+    return call
+
+
+def eight_phone_photographs(place: Place) -> float:
+    """The memory that eight photographs of 12 megapixels, in as many threads, take at most; in MB."""
+    peak = Path("/proc/self/clear_refs")
+    if not os.access(peak, os.W_OK):
+        pytest.skip("only Linux tells the peak of a part of a program")
+
+    def highest() -> float:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)) / 1000
+
+    first = place.save("0.jpg", bundled.labelled_photos()[0][0].resize((4000, 3000)), quality=90, **turned(6))
+    place.patch.setattr(machine, "cores", lambda: 8)
+    data = datasets.Photos([(first, 0)] * 8, ["a"])
+    peak.write_text("5")
+    before = highest()
+    assert len(next(iter(datasets.batches(data, place.network.preprocess, 8))).indices) == 8
+    return highest() - before
+
+
+def is_below(most: float) -> Callable[[float], None]:
+    def check(result: float) -> None:
+        assert result < most
+
+    return check
+
+
 NAN = torch.tensor([[1.0, 2.0], [float("nan"), 1.0]])
 
 
@@ -137,6 +314,37 @@ TABLE = [
     row("text named .jpg", lambda at: at.decode("a.jpg", b"text"), "a.jpg", "save it as JPEG or PNG"),
     row("HEIC", lambda at: at.decode("a.heic", heic(b"heic")), "a.heic", "save it as JPEG or PNG"),
     row("HEIC, as mif1", lambda at: at.decode("a.heic", heic(b"mif1")), "a.heic", "save it as JPEG or PNG"),
+    row(
+        "EPS named .jpg",
+        not_running_ghostscript(photos.read_photo),
+        *("cat.jpg", "known format", "save it as JPEG or PNG"),
+    ),
+    row(
+        "EPS by the upload button",
+        not_running_ghostscript(lambda path: photos.read_photo(io.BytesIO(path.read_bytes()), "cat.jpg")),
+        *("cat.jpg", "known format", "save it as JPEG or PNG"),
+    ),
+    row("ICO named .jpg", read_disguised("ICO"), "cat.jpg", "known format", "save it as JPEG or PNG"),
+    row("DDS named .jpg", read_disguised("DDS"), "cat.jpg", "known format", "save it as JPEG or PNG"),
+    row("TGA named .jpg", read_disguised("TGA"), "cat.jpg", "known format", "save it as JPEG or PNG"),
+    row("PCX named .jpg", read_disguised("PCX"), "cat.jpg", "known format", "save it as JPEG or PNG"),
+    row("WebP named .jpg", read_disguised("WEBP"), shows(RED, size=(16, 16))),
+    row(
+        "MPO, as phones save",
+        lambda at: at.read("a.jpg", Image.new("RGB", (16, 8), RED), format="MPO", save_all=True, quality=95),
+        shows(RED),
+    ),
+    row("HTML named .jpg", lambda at: at.decode("a.jpg", b"<!doctype html><title>404"), "a.jpg", "known format"),
+    row(
+        "pointer of Git LFS",
+        lambda at: at.decode("a.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        *("a.jpg", "known format"),
+    ),
+    row(
+        "PNG without its palette",
+        lambda at: at.decode("a.png", png(16, 8, 8, 3, 8 * bytes(17))),
+        *("a.png", "damaged", "Error)", "export it again"),
+    ),
     # photographs: modes
     row("CMYK", lambda at: at.read("a.jpg", in_two_colours("CMYK", (0, 255, 255, 0), (0, 0, 0, 0))), shows(RED, WHITE)),
     row("greyscale", lambda at: at.read("a.jpg", in_two_colours("L", 77, 200)), shows((77,) * 3, (200,) * 3)),
@@ -184,6 +392,25 @@ TABLE = [
         lambda at: at.read("a.jpg", in_two_colours("RGB", RED, GREEN), quality=95, exif=b"Exif\0\0nonsense"),
         shows(RED, GREEN),
     ),
+    row("turned TIFF, grey", read_turned_tiff("L", 0, 255), shows((0,) * 3, WHITE, size=(8, 16))),
+    row("turned TIFF, RGBA", read_turned_tiff("RGBA", (*RED, 255), (*BLUE, 255)), shows(RED, BLUE, size=(8, 16))),
+    row("turned TIFF, CMYK", read_turned_tiff("CMYK", (0, 255, 255, 0), (0,) * 4), shows(RED, WHITE, size=(8, 16))),
+    row("turned TIFF, 16 bits", read_turned_tiff("I;16", 0, 65535), shows((0,) * 3, WHITE, size=(8, 16))),
+    row(
+        "EXIF of a type that cannot be written",
+        read_with_bad_exif(0x011A, 5, struct.pack("<I", 0xFFFF)),
+        shows(RED, GREEN, size=(8, 16)),
+    ),
+    row(
+        "EXIF with a negative width",
+        read_with_bad_exif(0x0100, 9, struct.pack("<i", -1)),
+        shows(RED, GREEN, size=(8, 16)),
+    ),
+    row(
+        "EXIF with a width that is no number",
+        read_with_bad_exif(0x0100, 11, struct.pack("<f", float("nan"))),
+        shows(RED, GREEN, size=(8, 16)),
+    ),
     row(
         "animated GIF",
         lambda at: at.read(
@@ -192,6 +419,19 @@ TABLE = [
         shows(RED),
     ),
     row("WebP", lambda at: at.read("a.webp", in_two_colours("RGB", RED, BLUE), lossless=True), shows(RED, BLUE)),
+    # photographs: large ones, of which fewer pixels are enough
+    row("large JPEG", read_large("a.jpg", 25, quality=95), shows(RED, GREEN, size=(200, 100))),
+    row("very large JPEG", read_large("a.jpg", 6, quality=95), shows(RED, GREEN, size=(50, 25))),
+    row("large JPEG, turned", read_large("a.jpg", 25, quality=95, **turned(6)), shows(RED, GREEN, size=(100, 200))),
+    row("JPEG not large enough", read_large("a.jpg", 26, quality=95), shows(RED, GREEN, size=(400, 200))),
+    row("large JPEG, whole", read_large("a.jpg", 0, quality=95), shows(RED, GREEN, size=(400, 200))),
+    row("large PNG", read_large("a.png", 6), shows(RED, GREEN, size=(400, 200))),
+    row(
+        "large grey JPEG",
+        lambda at: at.read("a.jpg", Image.new("L", (900, 900), 77)),
+        shows((77,) * 3, size=(900, 900)),
+    ),
+    row("eight of 12 megapixels at once", eight_phone_photographs, is_below(400)),
     # photographs: sizes
     row("one pixel", guess_one_pixel, are_five_guesses),
     row(
@@ -218,6 +458,29 @@ TABLE = [
         lambda at: photos.read_photo(str(at.save("Mein Ölbild/süße Katze ß.jpg", Image.new("RGB", (16, 8), RED)))),
         shows(RED),
     ),
+    row("a pipe", lambda at: photos.read_photo(at.endless("a.jpg", "pipe")), "a.jpg", "is a pipe or a device"),
+    row("a device", lambda at: photos.read_photo(at.endless("a.jpg", "device")), "a.jpg", "is a pipe or a device"),
+    row("a loop", lambda at: photos.read_photo(at.endless("a.jpg", "loop")), "a.jpg", "may not be read", "check the"),
+    row("3 GB", lambda at: photos.read_photo(at.sparse("a.jpg")), "a.jpg", "3,000,000,000 bytes", "check it"),
+    row("a pipe among good ones", predict_among("pipe"), is_equal_to([0, 2])),
+    row("a device among good ones", predict_among("device"), is_equal_to([0, 2])),
+    row("a loop among good ones", predict_among("loop"), is_equal_to([0, 2])),
+    row("copies beside a pipe", duplicates_among("pipe"), is_equal_to([0, 1, 0])),
+    row("copies beside a device", duplicates_among("device"), is_equal_to([0, 1, 0])),
+    row("no letter", lambda _: photos.read_photo("a\0.jpg"), "a", "may not be read", "check the path"),
+    row("None", lambda _: photos.read_photo(None), "None is no path", "give one as text"),
+    row("a list of paths", lambda _: photos.read_photo(["a.jpg"]), "['a.jpg'] is no path", "give one as text"),
+    row("no such user", lambda _: photos.read_photo("~no-such-user/a.jpg"), "~no-such-user", "does not exist"),
+    row("name of an open document", read_in(".", "~$a.jpg"), shows(RED, GREEN)),
+    row("folder named like a home", read_in("~no-such-user", "a.jpg"), shows(RED, GREEN)),
+    row("line break in the name", lambda at: at.decode("a\nb.jpg", b"text"), "a b.jpg", "save it as JPEG or PNG"),
+    row("name that is no text", lambda at: at.decode(f"{NO_LETTERS}.jpg", b"text"), "gr??e.jpg", "save it as JPEG"),
+    row("$ in the name", named("price_$_in_$"), is_equal_to(("price_$_in_$.jpg", False))),
+    row("formula for a name", named(r"$alpha$"), is_equal_to(("$alpha$.jpg", False))),
+    row("gallery of a name that is no text", named(NO_LETTERS), is_equal_to(("gr??e.jpg", False))),
+    row("$ in a class", bars_of("cost $_$"), is_equal_to(("cost $_$", False))),
+    row("one $ in a class", bars_of("US$"), is_equal_to(("US$", False))),
+    row("class that is no text", bars_of(NO_LETTERS), is_equal_to(("gr??e", False))),
     # folders
     row(
         "empty folder",
@@ -244,6 +507,29 @@ TABLE = [
         "a.jpg",
         "is a file",
         "check the path",
+    ),
+    row("None for a folder", lambda _: datasets.unlabelled_folder(None), "None is no path", "give one as text"),
+    row("number for a folder", lambda _: datasets.image_folder(3), "3 is no path", "give one as text"),
+    row(
+        "folder of no such user", lambda _: datasets.image_folder("~no-such-user/x"), "~no-such-user", "does not exist"
+    ),
+    row("pipe for a folder", lambda at: datasets.image_folder(at.endless("a", "pipe")), "is a file, not a folder"),
+    row("loop for a folder", lambda at: datasets.image_folder(at.endless("a", "loop")), "may not be read", "check the"),
+    row("loop among classes", classes_beside_a_loop, is_equal_to(["cat", "dog"])),
+    row("classes that may not be entered", list_classes_that_may_not_be_entered, "may not be read", "permissions"),
+    row(
+        "deleted working folder", list_where_the_working_folder_was_deleted, "photographs", "a folder that was deleted"
+    ),
+    row("1,100 levels of folders", list_folders_of_a_depth(1100), is_equal_to(1)),
+    row(
+        "names of browsers for JPEG",
+        lambda at: len(datasets.unlabelled_folder(at.write("a.jfif").parent)) + at.write("b.jpe").exists(),
+        is_equal_to(2),
+    ),
+    row(
+        "class folder whose name is no text",
+        lambda at: datasets.image_folder(at.tree(f"{NO_LETTERS}/a.jpg", "dog/a.jpg")).categories,
+        is_equal_to(["dog", "gr??e"]),
     ),
     row("one class", lambda at: datasets.image_folder(at.tree("cat/a.jpg")), "place", '"cat"', "add the folder"),
     row("one wnid", categories_of_one_wnid, is_equal_to(["tench"])),
@@ -318,3 +604,28 @@ def test_where_every_photograph_is_bad_the_first_is_named(place):
     place.cut("b.jpg")
     with pytest.raises(CourseError, match=r"a\.jpg"):
         evaluation.predict(place.network, datasets.unlabelled_folder(place.folder))
+
+
+@pytest.mark.parametrize("name", pretrained.EMBEDDED)
+def test_decoding_large_jpegs_at_a_half_changes_no_guess(name, networks, tmp_path, monkeypatch):
+    """The labelled photographs, enlarged so far that they are decoded at a half, in full and at a half."""
+    monkeypatch.setattr(photos, "LEAST", 1)
+    network = networks[name].at(64)
+    for number, (photo, _) in enumerate(bundled.labelled_photos().subset(slice(0, 20, 2))):
+        scale = 560 / min(photo.size)
+        photo.resize([round(side * scale) for side in photo.size]).save(tmp_path / f"{number}.jpg", quality=95)
+    data = datasets.unlabelled_folder(tmp_path)
+    half, full = (
+        next(iter(datasets.batches(data, transform, len(data)))).images
+        for transform in (network.preprocess, lambda photo: network.preprocess(photo))
+    )
+    assert not torch.equal(half, full)
+    assert (half - full).abs().mean() < 0.02 * full.std()
+    assert torch.equal(network(half).argmax(dim=1), network(full).argmax(dim=1))
+
+
+def test_embedded_photographs_are_decoded_in_full_for_every_network():
+    """So that no digit of the notebooks depends on how libjpeg halves a picture."""
+    for data in (bundled.labelled_photos(), bundled.free_photos()):
+        for path, _ in data.samples:
+            assert photos.read_photo(path, shorter=1) == photos.read_photo(path)

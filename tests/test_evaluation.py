@@ -6,7 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.metrics import top_k_accuracy_score
+from torch import nn
 
 from helpers import bundled, datasets, evaluation, pretrained
 
@@ -121,3 +123,130 @@ def test_a_data_set_with_a_transform_is_preprocessed_once():
     network, photos = pretrained.load("squeezenet1_1").at(64), bundled.free_photos().subset(slice(0, 2))
     plain = evaluation.predict(network, photos).logits
     assert torch.equal(evaluation.predict(network, photos.with_transform(network.preprocess)).logits, plain)
+
+
+# ---- batch norm folded into convolutions ----
+
+
+def with_statistics(model):
+    """As after training: each batch norm with statistics, weights and biases of its own; in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for values in (layer.weight, layer.running_var):
+                nn.init.uniform_(values, 0.5, 2, generator=generator)
+            for values in (layer.bias, layer.running_mean):
+                nn.init.normal_(values, generator=generator)
+    return model.eval()
+
+
+def norms(model):
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
+
+
+def answers(model, pixels=64):
+    with torch.inference_mode():
+        return model(torch.randn(2, 3, pixels, pixels, generator=torch.Generator().manual_seed(1)))
+
+
+FOLDED = {"efficientnet_lite0": 49, "resnet18": 20, "googlenet": 57, "mobilenet_v2": 52, "mobilenet_v3_small": 34}
+
+
+@pytest.mark.parametrize("name, count", FOLDED.items())
+def test_all_batch_norm_is_folded_and_the_logits_stay(name, count):
+    torch.manual_seed(0)
+    model = with_statistics(pretrained.architecture(name))
+    folded = evaluation.fold_(copy.deepcopy(model))
+    assert (norms(model), norms(folded)) == (count, 0)
+    wanted = answers(model, 96)
+    assert (answers(folded, 96) - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
+def test_the_published_weights_give_the_same_logits_folded_and_stay_as_they_are(networks):
+    model = networks["efficientnet_lite0"].model
+    before = copy.deepcopy(model.state_dict())
+    wanted = answers(model, 224)
+    assert (answers(evaluation.fold_(copy.deepcopy(model)), 224) - wanted).abs().max() < 1e-5 * wanted.abs().max()
+    evaluation.predict(networks["efficientnet_lite0"].at(64), bundled.labelled_photos().subset([0]))
+    assert norms(model) == 49 and all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_predicting_computes_without_batch_norm(networks, monkeypatch):
+    """Or it would be as slow as before, with nobody to notice."""
+    fold_, seen = evaluation.fold_, []
+    monkeypatch.setattr(evaluation, "fold_", lambda model: seen.append(fold_(model)) or seen[-1])
+    evaluation.predict(networks["efficientnet_lite0"].at(64), bundled.labelled_photos().subset([0]))
+    assert [norms(model) for model in seen] == [0]
+
+
+class Odd(nn.Module):
+    """A convolution and batch norm, joined by what is given."""
+
+    def __init__(self, forward, conv=nn.Conv2d):
+        super().__init__()
+        self.conv, self.norm, self.way = conv(3, 4, 3), nn.BatchNorm2d(4), forward
+
+    def forward(self, x):
+        return self.way(self, x)
+
+
+class Doubled(nn.Conv2d):
+    """A convolution with a forward pass of its own, into which no batch norm fits."""
+
+    def forward(self, x):
+        return super().forward(x).abs()
+
+
+ODD = {
+    "the convolution is read twice": Odd(lambda self, x: self.conv(x).mean() + self.norm(self.conv(x))),
+    "its output is read elsewhere": Odd(lambda self, x: (lambda y: y + self.norm(y))(self.conv(x))),
+    "its weight is used apart": Odd(lambda self, x: self.norm(self.conv(x)) * self.conv.weight.sum()),
+    "the norm is used twice": Odd(lambda self, x: self.norm(self.conv(x)) + self.norm(self.conv.forward(x) * 2)),
+    "something stands between": Odd(lambda self, x: self.norm(self.conv(x).relu())),
+    "the norm comes first": Odd(lambda self, x: self.norm(torch.cat([self.conv(x), x[:, :1, 1:-1, 1:-1]], 1)[:, :4])),
+    "a convolution of one's own": Odd(lambda self, x: self.norm(self.conv(x)), Doubled),
+    "the way depends on the values": Odd(lambda self, x: self.norm(self.conv(x)) if x.mean() < 9 else x),
+    "no arguments by place": Odd(lambda self, x: self.norm(input=self.conv(input=x))),
+    "it raises when traced": Odd(lambda self, x: self.norm(self.conv(x)) * float(x.sum())),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_cannot_be_folded_computes_as_it_is(case):
+    model = with_statistics(copy.deepcopy(ODD[case]))
+    folded = evaluation.fold_(copy.deepcopy(model))
+    assert norms(folded) == 1
+    torch.testing.assert_close(answers(folded), answers(model), rtol=0, atol=0)
+
+
+def test_the_plain_pair_is_folded_so_that_the_odd_ones_mean_something():
+    model = with_statistics(Odd(lambda self, x: self.norm(self.conv(x))))
+    folded = evaluation.fold_(copy.deepcopy(model))
+    assert norms(folded) == 0
+    torch.testing.assert_close(answers(folded), answers(model), rtol=1e-5, atol=1e-5)
+
+
+def test_hooks_see_what_they_saw():
+    model, seen = with_statistics(torchvision.models.resnet18(weights=None)), []
+    model.bn1.register_forward_hook(lambda layer, given, answer: seen.append(answer.mean().item()))
+    answers(model)
+    answers(evaluation.fold_(copy.deepcopy(model)))
+    assert len(seen) == 2 and seen[0] == seen[1]
+
+
+def test_a_forward_pass_that_prints_prints_nothing_more(capsys):
+    def way(self, x):
+        print("shape", len(x.shape))
+        return self.norm(self.conv(x))
+
+    model = with_statistics(Odd(way))
+    answers(evaluation.fold_(model))
+    assert capsys.readouterr().out == "shape 4\n"
+
+
+def test_batch_norm_without_statistics_is_not_folded():
+    model = Odd(lambda self, x: self.norm(self.conv(x)))
+    model.norm = nn.BatchNorm2d(4, track_running_stats=False)
+    assert norms(evaluation.fold_(model.eval())) == 1
+    model.norm = nn.BatchNorm2d(4)
+    assert norms(evaluation.fold_(model.train())) == 1

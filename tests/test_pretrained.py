@@ -256,8 +256,18 @@ def test_a_saved_network_comes_back_with_its_preprocessing(name, pixels, tmp_pat
         {"preprocess": None},
         {"preprocess": {"mean": [0.5], "size": 64}},
         {"preprocess": {"mean": 3, "std": 4}},
-        {"preprocess": {"mean": [0.5], "std": [0.5], "interpolation": "best"}},
+        {"preprocess": {"mean": [0.5], "std": [0.5]}},
+        {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "best"}},
+        {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3, "crop": -3}},
+        {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3, "crop": 10**9}},
+        {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize": "224"}},
+        {"preprocess": {"mean": [0.5] * 3, "std": [0.5, 0.5, 0.0]}},
+        {"preprocess": {"mean": [0.5, 0.5, float("nan")], "std": [0.5] * 3}},
+        {"network": "resnet19"},
+        {"network": ["alexnet"]},
         {"categories": 7},
+        {"categories": []},
+        {"categories": list(range(1000))},
         {"state": None},
     ],
     ids=str,
@@ -269,6 +279,30 @@ def test_a_saved_file_with_foreign_or_missing_parts_gets_one_sentence(tmp_path, 
     torch.save(kept, tmp_path / "mine.pt")
     with pytest.raises(CourseError, match=r'mine\.pt" (was not written by this edition|is not a checkpoint of)'):
         pretrained.load(tmp_path / "mine.pt")
+
+
+@pytest.mark.parametrize("name, other", [("mine", "mine.pt"), ("mine.pt2", "mine.pt"), ("folder/", "folder.pt")])
+def test_a_name_by_which_load_would_not_know_a_file_is_refused_when_saving(tmp_path, name, other):
+    with pytest.raises(CourseError, match=rf'{name.strip("/")}" does not end in \.pt: .* such as "{other}"'):
+        pretrained.save(pretrained.untrained("squeezenet1_1"), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_classify_takes_photographs_of_any_mode_and_nothing_else(networks, photo):
+    network = networks["squeezenet1_1"]
+    grey = photo.convert("L")
+    assert network.classify(grey.convert("RGBA")) == network.classify(grey) == network.classify(grey.convert("RGB"))
+    for other in ("cat.jpg", torch.zeros(3, 224, 224)):
+        with pytest.raises(CourseError, match="is no photograph of Pillow: read the file first") as raised:
+            network.classify(other)
+        assert len(str(raised.value)) < 160
+
+
+def test_a_network_of_nan_says_that_its_training_failed(photo):
+    network = pretrained.untrained("squeezenet1_1")
+    network.model.classifier[1].bias.data[3] = float("nan")
+    with pytest.raises(CourseError, match="NaN or infinite: train it at a smaller learning rate"):
+        network.classify(photo)
 
 
 def test_a_loaded_network_lies_channels_last_which_is_faster():

@@ -66,6 +66,24 @@ def test_several_layers_come_from_one_pass_and_maps_are_averaged(small, animals,
     assert torch.equal(found.labels, animals.labels) and torch.equal(found.indices, torch.arange(40))
 
 
+def test_layers_in_front_of_and_after_batch_norm_answer_as_without_folding(small, animals, monkeypatch):
+    """What is asked for before batch norm is not folded away; all else is."""
+    layers = ["features.0", "features.1", "features.3.layers.0", "features.9", "features.18.layers.7", "avgpool"]
+    animals, fold_, left = animals.subset(slice(0, 8)), evaluation.fold_, []
+
+    def watched(model):
+        fold_(model)
+        left.append(sum(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()))
+        return model
+
+    monkeypatch.setattr(evaluation, "fold_", watched)
+    folded = transfer.embed(small, animals, layers).layers
+    assert left[0] == 2  # after features.0 and after features.3.layers.0
+    monkeypatch.setattr(evaluation, "fold_", lambda model: model)
+    for layer, wanted in transfer.embed(small, animals, layers).layers.items():
+        assert (folded[layer] - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
 def test_nothing_is_kept_on_disk(small, animals, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
