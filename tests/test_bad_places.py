@@ -23,8 +23,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows knows no such r
 
 CELLS = nbformat.read(ROOT / "notebooks/00_start_here.ipynb", as_version=4).cells
 SET_UP = next(cell for cell in CELLS if cell.cell_type == "code").source.partition("\nfrom helpers import")[0]
-SEES_ALL = "JPY_SESSION_NAME" in SET_UP  # the lines of before find less
-AWAITS = pytest.mark.skipif(not SEES_ALL, reason="the set-up cell's new lines are not in the notebooks yet")
 
 
 def course(folder: Path) -> Path:
@@ -67,10 +65,10 @@ def found(folder: Path, *arguments: str, **surroundings: str) -> Path:
         pytest.param("course", "course/notebooks", id="in notebooks"),
         pytest.param("course", "course/my/work", id="two below"),
         pytest.param("course", ".", id="one above"),
-        pytest.param("a/course", ".", id="two above", marks=AWAITS),
+        pytest.param("a/course", ".", id="two above"),
         pytest.param("Grüße & Übung/neu 1", "Grüße & Übung/neu 1/notebooks", id="spaces and umlauts"),
         pytest.param("Grüße & Übung/neu 1", "Grüße & Übung", id="spaces and umlauts, one above"),
-        pytest.param("Grüße & Übung/neu 1", ".", id="spaces and umlauts, two above", marks=AWAITS),
+        pytest.param("Grüße & Übung/neu 1", ".", id="spaces and umlauts, two above"),
         pytest.param("[a] * ?", "[a] * ?/notebooks", id="signs of patterns"),
         pytest.param('it\'s "mine"', 'it\'s "mine"/notebooks', id="quotation marks"),
         pytest.param("課程", "課程/notebooks", id="Chinese"),
@@ -138,8 +136,8 @@ def with_a_loop_of_links_beside(folder: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     "situation",
     [
-        pytest.param(beside_a_folder_that_may_not_be_entered, marks=AWAITS),
-        pytest.param(below_a_helpers_that_may_not_be_entered, marks=AWAITS),
+        beside_a_folder_that_may_not_be_entered,
+        below_a_helpers_that_may_not_be_entered,
         in_a_folder_that_may_not_be_listed,
         of_two_copies_in_one,
         of_two_copies_the_second,
@@ -161,7 +159,6 @@ def test_the_set_up_cell_finds_the_right_one(situation: Callable[[Path], tuple[P
             (tmp_path / "own/helpers").chmod(0o700)
 
 
-@AWAITS
 @pytest.mark.parametrize("opened", ["course", "course-new"])
 def test_of_two_copies_the_opened_notebooks_own_one_wins_also_from_above(opened, tmp_path):
     for name in ("course", "course-new"):
@@ -169,7 +166,6 @@ def test_of_two_copies_the_opened_notebooks_own_one_wins_also_from_above(opened,
     assert found(tmp_path, JPY_SESSION_NAME=f"{tmp_path}/{opened}/notebooks/00_start_here.ipynb") == tmp_path / opened
 
 
-@AWAITS
 def test_of_two_copies_below_the_first_by_name_is_taken(tmp_path):
     for name in ("b", "c", "a", "d"):
         course(tmp_path / name)
@@ -181,7 +177,6 @@ def test_another_helpers_on_the_path_gives_way(tmp_path):
     assert found(where / "notebooks", PYTHONPATH=str(foreign(tmp_path / "another"))) == where
 
 
-@AWAITS
 @pytest.mark.parametrize("kind", ["package", "module", "an older copy of the course"])
 def test_another_helpers_that_was_imported_gives_way(kind, tmp_path):
     where, other = course(tmp_path / "course"), tmp_path / "another"
@@ -201,7 +196,6 @@ def test_the_set_up_cell_run_twice_imports_nothing_twice(tmp_path):
     assert found(where / "notebooks", "", again) == where
 
 
-@AWAITS
 def test_without_a_course_the_set_up_cell_says_what_to_do(tmp_path):
     said = start(tmp_path).stderr.strip().splitlines()[-1]
     assert said == "AssertionError: Keep this notebook in the folder notebooks/ of the course."

@@ -177,7 +177,8 @@ def test_every_import_is_installed_by_the_requirements(files):
         paths = [path for path in paths if path.is_relative_to(ROOT / "helpers") and "teaching" not in path.parts]
     sources += [path.read_text() for path in paths]
     modules = {name.partition(".")[0] for source in sources for name in imported(source)}
-    modules -= {*sys.stdlib_module_names, "helpers", "images", "tests", "conftest", "fastai"}  # a benchmark brings it
+    benchmarks_bring = {"fastai", "timm"}
+    modules -= {*sys.stdlib_module_names, "helpers", "images", "tests", "conftest"} | benchmarks_bring
     lines = [line.partition("#")[0].strip() for file in files for line in (ROOT / file).read_text().splitlines()]
     asked_for = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("-r")}
     providers = importlib.metadata.packages_distributions()

@@ -29,6 +29,21 @@ def convolution(inputs: int, outputs: int, kernel_size: int, **options: Any) -> 
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size, **options), nn.ReLU(inplace=True))
 
 
+class NaiveInception(nn.ModuleDict):
+    """Three kernel sizes and a pooling side by side: [N, inputs, H, W] to [N, one + three + five + inputs, H, W]."""
+
+    def __init__(self, inputs: int, one: int, three: int, five: int, stride: int = 1):
+        super().__init__()
+        self["1x1"] = convolution(inputs, one, 1, stride=stride)
+        self["3x3"] = convolution(inputs, three, 3, stride=stride, padding=1)
+        self["5x5"] = convolution(inputs, five, 5, stride=stride, padding=2)
+        self["pool"] = nn.MaxPool2d(3, stride=stride, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] to [N, one + three + five + inputs, H / stride, W / stride]."""
+        return torch.cat([branch(x) for branch in self.values()], dim=1)
+
+
 class Inception(nn.Module):
     """Four branches side by side, concatenated: [N, inputs, H, W] to [N, one + three + five + pool, H, W].
 

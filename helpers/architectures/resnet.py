@@ -21,29 +21,34 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 
 
 class ZeroPadding(nn.Module):
-    """The shortcut without parameters, option A: every `stride`-th unit, and zeros for the channels that x lacks."""
+    """The shortcut without parameters, option A: every `stride`-th unit, and zeros for the channels that x lacks.
 
-    def __init__(self, more_channels: int, stride: int):
+    They come after those of x or, with pad="both", half of them before: some pretrained networks for CIFAR-10 need it.
+    """
+
+    def __init__(self, more_channels: int, stride: int, pad: str = "after"):
         super().__init__()
-        self.more_channels, self.stride = more_channels, stride
+        before = more_channels // 2 if pad == "both" else 0
+        self.channels, self.stride = (before, more_channels - before), stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, C, H, W] to [N, C + more_channels, ceil(H / stride), ceil(W / stride)]."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more_channels))
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, *self.channels))
 
 
-def shortcut(inputs: int, outputs: int, stride: int, option: str) -> nn.Module:
+def shortcut(inputs: int, outputs: int, stride: int, option: str, pad: str = "after") -> nn.Module:
     """What takes x past the layers of a block: the identity, and where shapes change one of the paper's three options.
 
-    A: zero padding. B: a projection, by a 1x1 convolution and batch norm, where shapes change. C: always a projection.
+    A: zeros, placed as `pad` says. B: a projection, by a 1x1 convolution and batch norm, where shapes change.
+    C: always a projection.
     """
-    if option not in ("A", "B", "C"):
-        raise CourseError(f'There is no shortcut option "{option}": choose A, B or C.')
+    if option not in ("A", "B", "C") or pad not in ("after", "both"):
+        raise CourseError(f'There is no shortcut option "{option}" with pad "{pad}": choose A, B or C, after or both.')
     same = inputs == outputs and stride == 1
     if same and option != "C":
         return nn.Identity()
     if option == "A":
-        return ZeroPadding(outputs - inputs, stride)
+        return ZeroPadding(outputs - inputs, stride, pad)
     return nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
@@ -55,14 +60,16 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int = 1, option: str = "B", residual: bool = True):
+    def __init__(
+        self, inputs: int, width: int, stride: int = 1, option: str = "B", residual: bool = True, pad: str = "after"
+    ):
         super().__init__()
         self.conv1 = conv(inputs, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = conv(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = shortcut(inputs, width, stride, option) if residual else None
+        self.downsample = shortcut(inputs, width, stride, option, pad) if residual else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, H, W] to [N, width, ceil(H / stride), ceil(W / stride)]."""
@@ -176,6 +183,7 @@ class SmallResNet(nn.Module):
         *,
         residual: bool = True,
         option: str = "A",
+        pad: str = "after",
         width: int = 16,
         channels: int = 3,
         classes: int = 10,
@@ -184,7 +192,7 @@ class SmallResNet(nn.Module):
         blocks, rest = divmod(depth - 2, 6)
         if blocks < 1 or rest:
             raise CourseError(f"A depth of {depth} is not 6n + 2: choose one of 8, 14, 20, 26, 32 and so on.")
-        options = {"option": option, "residual": residual}
+        options = {"option": option, "residual": residual, "pad": pad}
         self.conv1 = conv(channels, width, 3)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)

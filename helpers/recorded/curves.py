@@ -21,6 +21,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -39,6 +40,7 @@ SCRATCH_STEPS, SCRATCH_TRIAL = 500, 120  # the trial is for the choice of its le
 HEAD_STEPS, HEAD_LR = 200, 3e-3
 POINTS = 5  # a curve's
 
+LADDER = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 HEAD_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 
@@ -112,7 +114,9 @@ def crop_and_flip(images: torch.Tensor) -> torch.Tensor:
     return torch.stack([change(image) for image in images])
 
 
-def measure(data: str, per_class: int, name: str, seed: int, rates: list[float], folder: Path) -> Iterator[dict]:
+def measure(
+    data: str, per_class: int, name: str, seed: int, rates: list[float], folder: Path, steps: int = 0
+) -> Iterator[dict]:
     """The curves of one way at each of `rates`: a row for each point, with the errors so far and the CPU seconds.
 
     The last row of a curve has the judged images that are wrong, in `wrong`: a 1 for each, as a hexadecimal number.
@@ -138,11 +142,13 @@ def measure(data: str, per_class: int, name: str, seed: int, rates: list[float],
         train = Part(maps, train.labels)
         judged = Part(transfer.forward_in_batches(lower, judged.images), judged.labels)
         start, cut = dataclasses.replace(start, model=upper), None
-    steps = STEPS[per_class] * (5 if data == "flowers" else 3) // 5
-    if way.cut == "avgpool":
-        steps = HEAD_STEPS
-    elif name == "from scratch":
-        steps = SCRATCH_TRIAL if seed == CHOOSING else SCRATCH_STEPS
+    points = 2 if steps or per_class >= 60 else POINTS  # to measure takes long, too
+    if not steps:
+        steps = STEPS[per_class] * (5 if data == "flowers" else 3) // 5
+        if way.cut == "avgpool":
+            steps = HEAD_STEPS
+        elif name == "from scratch":
+            steps = SCRATCH_TRIAL if seed == CHOOSING else SCRATCH_STEPS
     for lr in rates:
         options = {
             "categories": classes,
@@ -152,10 +158,7 @@ def measure(data: str, per_class: int, name: str, seed: int, rates: list[float],
             "batch_norm": way.batch_norm,
             "head": head,
         }
-        options |= {
-            "steps": steps,
-            "measure_every": steps // (POINTS if per_class < 60 else 2),
-        }  # measuring 60 takes long
+        options |= {"steps": steps, "measure_every": steps // points}
         options |= {"augment": crop_and_flip if way.augment else None, "batch_size": BATCH}
         with stopwatch() as spent:
             tuned = transfer.fine_tune(start, train, judged, **options)
@@ -217,16 +220,24 @@ def wanted(known: pd.DataFrame) -> Iterator[tuple]:
             yield from [(data, images, way, seed, [lr]) for lr in left]
 
     def chosen(data: str, images: int, way: str) -> tuple[float, ...]:
-        rates = WAYS[way].rates
-        if any((data, images, way, CHOOSING, lr) not in done for lr in rates):
+        if any((data, images, way, CHOOSING, lr) not in done for lr in to_try(data, images, way)):
             return ()
         return (best_lr(known, data, images, way),)
+
+    def to_try(data: str, images: int, way: str) -> tuple[float, ...]:
+        tried = WAYS[way].rates
+        if len(tried) > 1:  # and a smaller or larger one while the best stands at the edge
+            tried = sorted({*tried, *(lr for lr in LADDER if (data, images, way, CHOOSING, lr) in done)})
+            if all((data, images, way, CHOOSING, lr) in done for lr in tried):
+                best = LADDER.index(best_lr(known, data, images, way))
+                tried += [lr for lr in (LADDER[best - 1], LADDER[best + 1]) if not tried[0] <= lr <= tried[-1]]
+        return tuple(tried)
 
     *quick, slowest = list(WAYS)[:4]
 
     def all_of(data: str, images: int, ways: Iterable[str]) -> Iterator[tuple]:
         for way in ways:
-            yield from lacking(data, images, way, CHOOSING, WAYS[way].rates)
+            yield from lacking(data, images, way, CHOOSING, to_try(data, images, way))
         for seed, way in itertools.product(REPORTING, ways):
             yield from lacking(data, images, way, seed, chosen(data, images, way))
 
@@ -277,6 +288,66 @@ def best_lr(known: pd.DataFrame, data: str, images: int, way: str) -> float:
     return last.sort_values(["error", "lr"])["lr"].iloc[0]
 
 
+def rates(data: str, images: int, way: str) -> list[float]:
+    """The learning rates that were tried, from small to large."""
+    table = load().query("data == @data and images == @images and way == @way and seed == @CHOOSING")
+    return sorted(table["lr"].unique())
+
+
+def runs(data: str, images: int, way: str, lr: float | None = None) -> pd.DataFrame:
+    """The recorded curves of one way at the chosen learning rate: those of seeds 1, 2 and 3; empty where none are.
+
+    At another learning rate `lr` those of seed 0, by whose images the learning rate was chosen.
+    """
+    table = load().query("data == @data and images == @images and way == @way")
+    if table.empty:
+        return table
+    is_choosing = table["seed"] == CHOOSING
+    if lr is None:
+        lr, is_choosing = best_lr(table, data, images, way), ~is_choosing
+    return table[np.isclose(table["lr"], lr) & is_choosing]
+
+
+def error(data: str, images: int, way: str, lr: float | None = None, column: str = "error") -> float:
+    """The mean over the seeds of the last row's error (or of another column), as `runs` finds them; NaN for none."""
+    return ends(runs(data, images, way, lr))[column].mean()
+
+
+class Difference(NamedTuple):
+    """How many percentage points more of the same `images` one has wrong than the other, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    images: int
+
+    def __str__(self) -> str:
+        if not self.images:
+            return "not recorded"
+        return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+def paired(wrong: torch.Tensor, other: torch.Tensor) -> Difference:
+    """From which images, bool [N], each has wrong; the interval is that of a mean of differences, -1, 0 or 1 each."""
+    pairs = 100 * (wrong.double() - other.double())
+    mean, reach = pairs.mean().item(), 1.96 * pairs.std().item() / len(pairs) ** 0.5
+    return Difference(mean, mean - reach, mean + reach, len(pairs))
+
+
+def difference(data: str, images: int, way: str, other: str) -> Difference:
+    """The error of `way` less that of `other`, on the images that judged both, each at its chosen learning rate."""
+    both = [ends(runs(data, images, each)).set_index("seed") for each in (way, other)]
+    seeds = both[0].index.intersection(both[1].index).sort_values()
+    if seeds.empty:
+        return Difference(*[np.nan] * 3, 0)
+    return paired(*(wrong(each.loc[seeds]) for each in both))
+
+
 def _work(job: tuple, folder: Path) -> list[dict]:
     torch.set_num_threads(1)
     return list(measure(*job, folder))
@@ -300,11 +371,33 @@ def record(folder: Path, workers: int, last: int) -> None:
                 print(datetime.datetime.now().time(), *job, flush=True)
 
 
+def clock(folder: Path, data: str = "flowers", images: int = 20, steps: int = 20) -> None:
+    """Measure the seconds of all ways anew, one after the other, and write them into the record.
+
+    The runs of the record come from several evenings and machines; only seconds of one sitting compare. What comes
+    before the first step, and each step, cost the same in every run of a way: two points of a short one give both.
+    """
+    table = pd.read_csv(FILE, comment="#", dtype={"wrong": str})
+    for way in WAYS:
+        lr = best_lr(table, data, images, way)
+        half, whole = measure(data, images, way, REPORTING[0], [lr], folder, steps)
+        each = (whole["seconds"] - half["seconds"]) / (whole["step"] - half["step"])
+        rows = (table["data"] == data) & (table["images"] == images) & (table["way"] == way)
+        begun = whole["seconds"] - each * whole["step"]
+        table.loc[rows, "seconds"] = begun + each * table.loc[rows, "step"]
+    table.to_csv(FILE, index=False, float_format="%.4g")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--jobs", type=int, default=10**6)
+    parser.add_argument("--clock", action="store_true", help="measure seconds anew, and nothing else")
     given = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"
-    record(given.folder, given.workers, given.jobs)
+    if given.clock:
+        torch.set_num_threads(1)
+        clock(given.folder)
+    else:
+        record(given.folder, given.workers, given.jobs)

@@ -25,6 +25,7 @@ DIGITS = 6  # binary digits kept of each number, in a float16: an error of at mo
 TILE = 10  # the side of the small picture that "pixels" keeps
 
 EFFICIENTNET = ("features.3", "features.5", "features.7", "features.10", "features.13", "features.17", "avgpool")
+UNTRAINED = ("features.5", "features.17")  # where it is best, and late
 EFFICIENTNET_64 = ("features.10", "features.13", "features.17", "avgpool")
 SQUEEZENET = ("features.12",)
 
@@ -129,7 +130,7 @@ def spaces_of(photos: Photos) -> tuple[dict[str, torch.Tensor], Photos]:
         ("efficientnet_lite0", network, EFFICIENTNET),
         ("efficientnet_lite0", network.at(64), EFFICIENTNET_64),
         ("squeezenet1_1", squeezenet, SQUEEZENET),
-        ("untrained", untrained_twin(), ("features.17",)),
+        ("untrained", untrained_twin(), UNTRAINED),
     ):
         found = transfer.embed(each, photos, layers)
         spaces |= {f"{name}/{each.pixels}/{layer}": vectors for layer, vectors in found.layers.items()}

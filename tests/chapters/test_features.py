@@ -119,7 +119,7 @@ def drawn(photos, *setting):
 @pytest.mark.parametrize("number, kind, strength", list(itertools.product((0, 2), CHANGES, (0, 1))))
 def test_the_explorer_draws_every_extreme(patterns, number, kind, strength):
     (before, after, _), distances, words = drawn(patterns, number, kind, strength)
-    assert after.get_title().startswith(f"{kind}: ")
+    assert after.get_title().startswith(f"after {kind}: ")
     same = np.array_equal(before.images[0].get_array(), after.images[0].get_array())
     assert same == (distances[0] == 0) == (strength == 0)
     assert [float(word.partition(",")[0]) for word in words] == pytest.approx(distances, abs=0.006)
@@ -142,7 +142,7 @@ def test_the_nearest_photograph_is_told():
     """Two greys: the lighter one, dimmed, is the darker one to the pixel."""
     greys = torch.stack([torch.full((3, 96, 96), shade, dtype=torch.uint8) for shade in (200, 50)])
     _, distances, words = drawn(greys, 0, "light", 1)
-    assert distances == pytest.approx([1, 1]) and words == ["1.00, nearest: another"] * 2
+    assert distances == pytest.approx([1, 1]) and words == ["1.00, nearest: a different one"] * 2
 
 
 def test_a_long_bar_stays_in_the_picture():
@@ -233,6 +233,15 @@ def place_by_place(maps, weight, bias):
     return best[:, 0] - best[:, 1]
 
 
+def against_the_least_likely(maps, weight, bias):
+    order = (maps.mean(dim=(2, 3)) @ weight.T + bias).argsort(dim=1)
+    return weighed(maps, weight[order[:, -1]] - weight[order[:, 0]])
+
+
+def against_all_others(maps, weight, bias):
+    return weighed(maps, weight[guesses(maps, weight, bias)[0]] - weight.mean(dim=0))
+
+
 def centred(x):
     return x - x.mean(dim=1, keepdim=True)
 
@@ -255,6 +264,11 @@ RIGHT = {
     "a list of rows": (exercises.neighbours, lambda q, g, k: [row.topk(k).indices for row in cosines(q, g)]),
     "lists": (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k).tolist()),
     "queries as they are": (exercises.neighbours, lambda q, g, k: top(q @ unit(g).T, k)),
+    "in place": (exercises.neighbours, lambda q, g, k: top(q.div_(q.norm(dim=1, keepdim=True)) @ unit(g).T, k)),
+    "loops": (
+        exercises.neighbours,
+        lambda q, g, k: [sorted(range(len(g)), key=lambda i: -F.cosine_similarity(x, g[i], dim=0))[:k] for x in q],
+    ),
     "einsum": (exercises.evidence, evidence),
     "loops in numpy": (exercises.evidence, by_loops),
     "a 1x1 convolution, in place": (exercises.evidence, by_convolution),
@@ -282,9 +296,14 @@ WRONG = [
     (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k, largest=False), "the most similar ones first"),
     (exercises.neighbours, lambda q, g, k: top(torch.cdist(q, g), k, largest=False), "Euclidean distance"),
     (exercises.neighbours, lambda q, g, k: top(q @ g.T, k), "the dot product"),
-    (exercises.neighbours, lambda q, g, k: top(unit(q) @ g.T, k), "divide by both lengths"),
-    (exercises.neighbours, lambda q, g, k: top(unit(q, 0) @ unit(g, 0).T, k), "those of rows (dim=1)"),
-    (exercises.neighbours, lambda q, g, k: cosines(q, g).topk(k, dim=1).values, "the cosines themselves"),
+    (exercises.neighbours, lambda q, g, k: top(unit(q) @ g.T, k), "each gallery vector too"),
+    (exercises.neighbours, lambda q, g, k: top(unit(q, 0) @ unit(g, 0).T, k), "each row by its own length (dim=1)"),
+    (exercises.neighbours, lambda q, g, k: top(unit(q) @ (g / g.square().sum(1, keepdim=True)).T, k), "their squares"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k + 1)[:, 1:], "the nearest one is missing"),
+    (exercises.neighbours, lambda q, g, k: top(cosines(q, g), k) + 1, "the first row is row 0"),
+    (exercises.neighbours, lambda q, g, k: top(q @ (g / g.norm()).T, k), "the dot product"),
+    (exercises.neighbours, lambda q, g, k: cosines(q, g).argsort(dim=1)[:, -k:], "not the most similar ones first"),
+    (exercises.neighbours, lambda q, g, k: cosines(q, g).topk(k, dim=1).values, "not the cosines"),
     (exercises.neighbours, lambda q, g, k: cosines(q, g).topk(k, dim=1), "return topk's indices"),
     (exercises.neighbours, lambda q, g, k: cosines(q, g).argmax(dim=1), "the shape [6], not [6, 3]"),
     (exercises.neighbours, lambda q, g, k: top(cosines(q, g), 3), "k=2 give the shape [4, 3], not [4, 2]"),
@@ -304,6 +323,10 @@ WRONG = [
     (exercises.evidence, lambda m, w, b: evidence(m, w, b) / m[0, 0].numel(), "do not divide by their number"),
     (exercises.evidence, in_half_precision, "compute in float32"),
     (exercises.evidence, place_by_place, "take the two largest logits"),
+    (exercises.evidence, against_the_least_likely, "take the two largest logits"),
+    (exercises.evidence, against_all_others, "take the two largest logits"),
+    (exercises.evidence, lambda m, w, b: evidence(m, w, b)[:, None], "not [4, 3, 3]"),
+    (exercises.evidence, lambda m, w, b: evidence(m.transpose(2, 3), w, b), "take the two largest logits"),
     (exercises.evidence, lambda m, w, b: evidence(m, w, b).mean(dim=(1, 2)), "the shape is [4], not [4, 3, 3]"),
     (exercises.evidence, lambda m, w, b: evidence(m, w, b)[:, :3, :3], "the shape is [3, 2, 3], not [3, 2, 5]"),
     (exercises.evidence, lambda m, w, b: F.interpolate(evidence(m, w, b)[:, None], size=224), "one small map"),
@@ -312,8 +335,16 @@ WRONG = [
     (exercises.split, lambda labels, regions: (rows(regions == 3), rows(regions != 3)), "training comes first"),
     (exercises.split, lambda labels, regions: (rows(regions < 2), rows(regions >= 2)), "one region of four"),
     (exercises.split, lambda labels, regions: (rows(regions >= 0), rows(regions == 3)), "in both parts, in neither"),
-    (exercises.split, lambda labels, regions: rows(regions == 3), "not two: the rows for training"),
+    (exercises.split, lambda labels, regions: rows(regions == 3), "return a pair"),
     (exercises.split, lambda labels, regions: (range(90), range(90, 120)), "have overlapping patches"),
+    (
+        exercises.split,
+        lambda labels, regions: (rows(regions != 3).float(), rows(regions == 3).float()),
+        "whole numbers",
+    ),
+    (exercises.split, lambda labels, regions: (rows(regions != 3) + 1, rows(regions == 3) + 1), "rows 0 to 119"),
+    (exercises.split, lambda labels, regions: (regions != 3, rows(regions == 3)[:0]), "in neither"),
+    (exercises.split, lambda labels, regions: (labels[regions != 3], labels[regions == 3]), "twice in one"),
 ]
 
 

@@ -1,5 +1,6 @@
 """09: the readings of the record, its explorer, section 9 on folders of all kinds, and the checks of exercises."""
 
+import copy
 import itertools
 import re
 import shutil
@@ -48,16 +49,16 @@ def test_the_chosen_learning_rate_is_seed_zeros_and_the_report_is_the_other_seed
         row("+ upper half", 1e-3, 0, 0.1), row("+ upper half", 1e-4, 0, 0.2),
         row("+ upper half", 1e-3, 1, 0.4), row("+ upper half", 1e-3, 2, 0.6), row("+ upper half", 1e-4, 1, 0.0),
     )  # fmt: skip
-    assert maps.error("flowers", 5, "+ upper half") == pytest.approx(0.5)
-    assert maps.error("flowers", 5, "+ upper half", 1e-4) == 0.2  # a given one on the images that choose
+    assert curves.error("flowers", 5, "+ upper half") == pytest.approx(0.5)
+    assert curves.error("flowers", 5, "+ upper half", 1e-4) == 0.2  # a given one on the images that choose
     assert maps.larger_lr("flowers", 5, "+ upper half") == 1e-3  # of 3e-5 to 1e-3 the last
-    assert maps.runs("flowers", 20, "+ upper half").empty and np.isnan(maps.error("flowers", 20, "+ upper half"))
+    assert curves.runs("flowers", 20, "+ upper half").empty and np.isnan(curves.error("flowers", 20, "+ upper half"))
 
 
 def test_nothing_is_reported_on_the_images_that_chose(record):
     record(row("all layers", 1e-3, 0, 0.1), row("head only", 1e-3, 0, 0.1), row("head only", 1e-3, 1, 0.1))
-    assert np.isnan(maps.error("flowers", 5, "all layers"))
-    found = maps.difference("flowers", 5, "all layers", "head only")
+    assert np.isnan(curves.error("flowers", 5, "all layers"))
+    found = curves.difference("flowers", 5, "all layers", "head only")
     assert found.images == 0 and str(found) == "not recorded" and not found.is_clear
 
 
@@ -65,11 +66,11 @@ def test_a_paired_interval_is_that_of_the_images_on_which_two_differ():
     one, other = torch.zeros(2, 400, dtype=torch.bool)
     one[:30] = True
     other[20:40] = True
-    found = maps.paired(one, other)
+    found = curves.paired(one, other)
     assert found.value == pytest.approx(2.5) and found.images == 400
     both_ways = (20 + 10) / 400 - (10 / 400) ** 2  # McNemar's variance
     assert found.high - found.value == pytest.approx(196 * (both_ways / 400) ** 0.5, rel=0.01)
-    assert not maps.paired(one, one).is_clear and maps.paired(~one, one).is_clear
+    assert not curves.paired(one, one).is_clear and curves.paired(~one, one).is_clear
 
 
 def test_two_ways_are_compared_on_the_seeds_that_both_have(record):
@@ -78,9 +79,9 @@ def test_two_ways_are_compared_on_the_seeds_that_both_have(record):
         row("all layers", 1e-3, 2, 0.5, f"{0b1_1111_1111:x}"), row("head only", 1e-3, 0, 0.1),
         row("head only", 1e-3, 1, 0.25, f"{0b1_0000_0011:x}"),
     )  # fmt: skip
-    found = maps.difference("flowers", 5, "all layers", "head only")
+    found = curves.difference("flowers", 5, "all layers", "head only")
     assert found.value == pytest.approx(25) and found.images == 8
-    assert maps.difference("flowers", 60, "all layers", "head only").images == 0
+    assert curves.difference("flowers", 60, "all layers", "head only").images == 0
 
 
 @pytest.fixture
@@ -95,12 +96,24 @@ def small_figures():
 
 def test_the_map_marks_the_least_error_and_what_cannot_be_told_from_it(record, small_figures):
     bits = {"head only": 0b1 << 40 | 0xFF, "+ last blocks": 0b1 << 40 | 0x7F, "+ upper half": 0b1 << 40 | 0xFFFFFFF}
-    rows = itertools.product((0, 1), bits.items())
+    rows = itertools.product(range(4), bits.items())
     record(*(row(way, 1e-3, seed, bin(each).count("1") / 40, f"{each:x}") for seed, (way, each) in rows))
     _, ax = plt.subplots()
     maps.draw_map(ax, "flowers")
     words = [text.get_text() for text in ax.texts]
     assert words[0].startswith("○") and words[2].startswith("★") and words[4][0].isdigit()
+
+
+def test_what_lacks_a_seed_is_left_blank_on_the_map(record, small_figures, monkeypatch):
+    monkeypatch.setattr(maps, "IMAGES", (5, 20, 60))
+    whole = [row("head only", 1e-3, seed, 0.25, "1000f", images=60) for seed in range(4)]
+    record(*whole, *(row("all layers", 1e-4, seed, 0.1, "10003", images=60) for seed in range(3)))
+    _, ax = plt.subplots()
+    maps.draw_map(ax, "flowers")
+    assert [text.get_text() for text in ax.texts] == ["★ 25.0 %", "lr 0.001"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["5", "20", "60"]
+    maps.draw_steps(plt.figure().add_subplot(), "flowers")
+    assert maps.decimal(3e-5) == "0.00003"
 
 
 def test_pictures_of_the_record_hold_what_was_recorded(small_figures):
@@ -109,7 +122,7 @@ def test_pictures_of_the_record_hold_what_was_recorded(small_figures):
     _, ax = plt.subplots()
     maps.draw_steps(ax, "flowers")
     steps = [(images, pair) for images in maps.IMAGES for pair in itertools.pairwise(maps.CUTS)]
-    there = sum(bool(maps.difference("flowers", images, *pair[::-1]).images) for images, pair in steps)
+    there = sum(bool(curves.difference("flowers", images, *pair[::-1]).images) for images, pair in steps)
     assert there >= 5 and len(ax.lines) == 2 * there + 1
 
 
@@ -121,12 +134,12 @@ SETTINGS = list(itertools.product(maps.DATA, (5, 60), ("head only", "all layers"
 @pytest.mark.parametrize("data, images, way, lr", SETTINGS)
 def test_every_setting_shows_what_was_recorded(data, images, way, lr, small_figures):
     left, right = explorer.learning_rates(data, images, way, lr).axes
-    found = maps.runs(data, images, way, lr)
+    found = curves.runs(data, images, way, lr)
     assert bool(right.lines) == (not found.empty)
     if not found.empty:
         trained, judged = (line.get_ydata()[-1] for line in right.lines)
-        assert judged == pytest.approx(maps.error(data, images, way, lr))
-        assert trained == pytest.approx(maps.error(data, images, way, lr, "train"))
+        assert judged == pytest.approx(curves.error(data, images, way, lr))
+        assert trained == pytest.approx(curves.error(data, images, way, lr, "train"))
     assert len(left.lines) == len(maps.CUTS) + 1
 
 
@@ -259,18 +272,43 @@ def too_few(folder):
     (folder / "second/4.jpg").unlink()
 
 
+def one_photograph(folder):
+    for number in (4, 5, 6):
+        (folder / f"second/{number}.jpg").unlink()
+
+
+def all_from_another_class(folder):
+    shutil.copytree(folder / "first", folder / "third")
+
+
 def all_copies(folder):
     for path in (folder / "second").iterdir():
         Image.new("RGB", (30, 30)).save(path)
 
 
+def parted(*parts, also=""):
+    """Makes folders for the parts with the classes a and b; of `also` the folder alone."""
+
+    def spoil(folder):
+        for part in parts:
+            shutil.copytree(folder / "first", folder / part / "a")
+            shutil.copytree(folder / "second", folder / part / "b")
+        shutil.rmtree(folder / "first")
+        shutil.rmtree(folder / "second")
+        if also:
+            (folder / also).mkdir()
+
+    return spoil
+
+
 def class_in_train_alone(folder):
-    for part in ("train", "val"):
-        shutil.copytree(folder / "first", folder / part / "a")
-        shutil.copytree(folder / "second", folder / part / "b")
     shutil.copytree(folder / "second", folder / "train" / "c")
-    shutil.rmtree(folder / "first")
-    shutil.rmtree(folder / "second")
+    parted("train", "val")(folder)
+
+
+def val_of_one_class(folder):
+    parted("train", "val")(folder)
+    shutil.rmtree(folder / "val/b")
 
 
 @pytest.mark.parametrize(
@@ -278,10 +316,18 @@ def class_in_train_alone(folder):
     [
         (one_class, r'has only the class "first": add the folder of a second class'),
         (empty_class, r'The class folder ".*third" holds no photograph: fill it or remove it'),
-        (unreadable_class, r'The class "second" has 0 different images, and 4 are needed'),
-        (too_few, r'The class "second" has 3 different images, and 4 are needed'),
-        (all_copies, r'The class "second" has 1 different images, and 4 are needed'),
+        (unreadable_class, r'needs 4 photographs per class, and "second" has 0 \(copies and unreadable ones left out'),
+        (too_few, r'needs 4 photographs per class, and "second" has 3 \('),
+        (one_photograph, r'needs 4 photographs per class, and "second" has 1 \('),
+        (all_copies, r'needs 4 photographs per class, and "second" has 1 \('),
+        (all_from_another_class, r'needs 4 photographs per class, and "third" has 0 \('),
         (class_in_train_alone, r'has the class "c" in train/, not in val/: each class needs photographs in both'),
+        (val_of_one_class, r'val" has only the class "a": add the folder of a second class'),
+        (parted("train", "val"), r'"a" has none in val/ \(copies and unreadable ones left out\): add some'),
+        (parted("train"), r'has train/, but not both train/ and val/: .* or name ".*train", .* cross-validation'),
+        (parted("train", "test"), r"has train/, but not both train/ and val/"),
+        (parted("training", "validation"), r"has training/, but not both train/ and val/"),
+        (parted("train", also="val"), r'val" has no class folders'),
         (shutil.rmtree, r"does not exist: check the path"),
     ],
 )
@@ -290,6 +336,43 @@ def test_a_folder_that_will_not_do_gets_one_sentence(folder, run_last_section, s
     with pytest.raises(CourseError, match=sentence) as raised:
         run_last_section(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_a_photograph_in_two_classes_keeps_the_first_and_says_so(folder, run_last_section, capsys):
+    shutil.copy(folder / "first/0.jpg", folder / "first/again.jpg")
+    shutil.copy(folder / "first/0.jpg", folder / "second/too.jpg")
+    names = run_last_section(folder, until="### A head on the embeddings")
+    said = capsys.readouterr().out.splitlines()
+    [same] = [row for row, line in enumerate(said) if "first/again.jpg" in line]
+    assert '"second/too.jpg" is the same as "first/0.jpg"' in said[same + 1]
+    assert sum("one of the two labels is wrong" in line for line in said) == 1 and "labels" in said[same + 2]
+    assert names["counts"].tolist() == [4, 4]
+
+
+def test_what_is_no_photograph_in_a_class_folder_is_listed(folder, run_last_section, capsys):
+    shutil.copy(folder / "first/0.jpg", folder / "stray.jpg")
+    (folder / "first/notes.txt").write_text("seen in May")
+    (folder / "second/film.MOV").write_bytes(bytes(99))
+    (folder / "second/phone.heic").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100))
+    (folder / ".DS_Store").touch()
+    names = run_last_section(folder, until="### A head on the embeddings")
+    said = capsys.readouterr().out
+    assert "left out: not photographs in a class folder: 1 x .jpg, 1 x .mov, 1 x .txt\n" in said
+    assert 'left out: "second/phone.heic"' in said and len(names["photos"]) == 8
+
+
+def test_folders_in_class_folders_belong_to_the_class_and_a_class_may_be_called_train(tmp_path):
+    plant(tmp_path, {"bus/2020/may": 2, "bus/2021": 2, "train": 4})
+    found = example.read_folder(tmp_path)
+    assert found.categories == ["bus", "train"] and found.labels.tolist() == [0] * 4 + [1] * 4
+    assert example.passed_over(tmp_path, found) == [] and sorted(example.parts(found).bincount().tolist()) == [2] * 4
+
+
+def test_with_train_and_val_other_folders_are_passed_over(tmp_path):
+    plant(tmp_path, {f"{part}/{name}": 2 for part in ("test", "train", "val") for name in "ab"})
+    found = example.read_folder(tmp_path)
+    assert example.parts(found).tolist() == [-1] * 4 + [0] * 4
+    assert example.passed_over(tmp_path, found) == ["not photographs in a class folder: 4 x .jpg"]
 
 
 def test_the_example_folder_has_the_faults_that_the_notebook_finds():
@@ -326,6 +409,12 @@ def test_the_command_line_names_what_a_network_sees(tmp_path, photo):
     assert said.returncode == 1 and said.stderr == refused
     said = classify(tmp_path / "none.pt", tmp_path / "cat.png")
     assert said.returncode == 1 and said.stdout == "" and "none.pt" in said.stderr and said.stderr.count("\n") == 1
+    kept = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize": 224, "crop": -3}
+    kept = {"network": "squeezenet1_1", "preprocess": kept, "categories": ["a", "b"], "state": {}}
+    torch.save(kept, tmp_path / "by hand.pt")
+    said = classify(tmp_path / "by hand.pt", tmp_path / "cat.png")
+    assert said.returncode == 1 and said.stdout == "" and said.stderr.count("\n") == 1
+    assert 'by hand.pt" was not written by this edition' in said.stderr
 
 
 # ---- exercises ----
@@ -348,6 +437,20 @@ def by_requires_grad(model, cut, classes):
     model = pretrained.with_head(model, classes)
     transfer.freeze_(model, cut)
     return torch.tensor([each.numel() for each in model.parameters() if each.requires_grad]).sum()
+
+
+def less_what_is_frozen(model, cut, classes):
+    lower = transfer.split_model(model, cut)[0]
+    return np.int64(counting.parameters(pretrained.with_head(model, classes)) - counting.parameters(lower))
+
+
+def with_the_statistics(model, cut, classes):
+    upper = transfer.split_model(pretrained.with_head(model, classes), cut)[1]
+    return sum(each.numel() for each in upper.state_dict().values())
+
+
+def one_block_too_early(model, cut, classes):
+    return above()(model, "features.16" if cut == "features.17" else cut, classes)
 
 
 def left_frozen(model, cut, classes):
@@ -408,6 +511,32 @@ def step_by_hand(model, frozen, images, labels, lr):
     return loss.detach()
 
 
+def step_by_requires_grad(model, frozen, images, labels, lr):
+    for layer in model[:frozen]:
+        layer.eval().requires_grad_(False)
+    for layer in model[frozen:]:
+        layer.train()
+    optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=lr)
+    optimizer.zero_grad()
+    loss = nn.CrossEntropyLoss()(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def on_a_copy(model, *arguments):
+    return step()(copy.deepcopy(model), *arguments)
+
+
+def loss_afterwards(model, frozen, images, labels, lr):
+    step()(model, frozen, images, labels, lr)
+    return F.cross_entropy(copy.deepcopy(model)(images), labels)
+
+
+def nesterov(parameters, lr, maximize):
+    return torch.optim.SGD(parameters, lr, momentum=0.9, nesterov=True, maximize=maximize)
+
+
 def names_where(holds):
     return lambda train, val: [name for name in val if holds(name, train, val)]
 
@@ -437,6 +566,14 @@ WRONG = [
     (exercises.trained_parameters, above(which=0), "these are the parameters that are frozen"),
     (exercises.trained_parameters, lambda m, cut, classes: 1281 * classes, "that is the head alone"),
     (exercises.trained_parameters, lambda *a: above()(*a) - 1281 * a[2], "the new head is not counted"),
+    (exercises.trained_parameters, lambda m, cut, classes: counting.parameters(m), "that is the whole model"),
+    (
+        exercises.trained_parameters,
+        lambda m, cut, classes: counting.parameters(pretrained.with_head(m, classes)),
+        "what is frozen is counted too",
+    ),
+    (exercises.trained_parameters, with_the_statistics, "running statistics are counted"),
+    (exercises.trained_parameters, one_block_too_early, "the layer at the cut is counted too"),
     (exercises.trained_parameters, in_place, "the given model is changed"),
     (exercises.trained_parameters, left_frozen, "left frozen"),
     (exercises.trained_parameters, hard_coded_widths, "ResNet cut after layer3, with 5 classes"),
@@ -452,6 +589,9 @@ WRONG = [
     (exercises.leaks, names_where(lambda n, a, b: any(b[n] in c for c in a.values())), "every byte"),
     (exercises.leaks, names_where(lambda n, a, b: any(c in b[n] for c in a.values())), "every byte"),
     (exercises.leaks, lambda a, b: ["cat/9.jpg", "wolf/1.jpg"], "every byte"),
+    (exercises.leaks, names_where(lambda n, a, b: len(b[n]) in map(len, a.values())), "each named once"),
+    (exercises.leaks, lambda a, b: [n for n in b for content in a.values() if b[n] == content], "each once"),
+    (exercises.leaks, lambda a, b: ["cat/9.jpg"], "the leaks are cat/9.jpg and wolf/1.jpg"),
     (exercises.leaks, lambda a, b: 2, "return a list"),
     (exercises.leaks, lambda a, b: "cat/9.jpg", "return a list"),
     (exercises.leaks, lambda a, b: ["dog/8.jpg"], "not dog/8.jpg"),
@@ -464,6 +604,9 @@ WRONG = [
     (exercises.one_step, step(clear=False), "call zero_grad() before backward()"),
     (exercises.one_step, step(sign=-1), "the step goes up the gradient"),
     (exercises.one_step, step(go=0), "nothing has learned"),
+    (exercises.one_step, on_a_copy, "nothing has learned, or it was a copy"),
+    (exercises.one_step, loss_afterwards, "the loss of this batch before the step is"),
+    (exercises.one_step, step(optimizer=nesterov), "the step is 1.9 times what it should be"),
     (exercises.one_step, step(go=2), "those of one pass"),
     (exercises.one_step, step(twice=True), "those of one pass"),
     (exercises.one_step, forgets, "those of one pass"),
@@ -488,6 +631,7 @@ def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells
     [
         (exercises.trained_parameters, above()),
         (exercises.trained_parameters, by_requires_grad),
+        (exercises.trained_parameters, less_what_is_frozen),
         (exercises.leaks, names_where(lambda name, a, b: b[name] in a.values())),
         (exercises.leaks, lambda a, b: {name for name, content in b.items() if content in set(a.values())}),
         (exercises.leaks, lambda a, b: (name for name in b if b[name] in a.values())),
@@ -496,6 +640,7 @@ def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells
         (exercises.one_step, step()),
         (exercises.one_step, step(result=lambda loss: loss.detach())),
         (exercises.one_step, step_by_hand),
+        (exercises.one_step, step_by_requires_grad),
     ],
 )
 def test_other_right_ways_are_right(check, answer, capsys):

@@ -1,16 +1,22 @@
 """03: GoogLeNet against the paper's table 1 and torchvision's network; the explorer; the checks of the exercises."""
 
+import contextlib
+import functools
+import re
+
 import matplotlib.pyplot as plt
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from helpers import counting
+from helpers import ROOT, counting, plotting
 from helpers.architectures import googlenet
 from helpers.architectures.googlenet import GoogLeNet, Inception
-from helpers.chapters.googlenet import exercises, explorer
+from helpers.chapters.googlenet import exercises, explorer, heads, needles
+from helpers.chapters.googlenet.record import Record
 
 # Our rows of table 1: weights, and millions of mult-adds.
 ROWS = {
@@ -156,6 +162,15 @@ def test_the_explorers_bars_add_up_to_its_titles(reduce_3, reduce_5, pool):
 
 
 MAXIMA, NOTHING = nn.MaxPool2d(3, stride=1, padding=1), nn.Identity()
+SAME = {"kernel_size": 3, "stride": 1, "padding": 1}
+
+
+def for_as_many_outputs_alone(x, weight, bias):
+    return (weight @ x.flatten(2)).view(x.shape) + bias[:, None, None]
+
+
+def zeros(x, layer):
+    return torch.zeros(len(x), layer.out_channels, *x.shape[2:])
 
 
 def per_pixel(x, weight, bias):
@@ -175,9 +190,11 @@ class Block(nn.Module):
 
     def __init__(
         self, inputs, one, reduce_3, three, reduce_5, five, pool,
-        inner=torch.relu, outer=torch.relu, pooling=MAXIMA, join=join, padding=2, bias=True,
+        inner=torch.relu, outer=torch.relu, first=None, project=None, pooling=MAXIMA, join=join, padding=2, bias=True,
+        seen=NOTHING,
     ):  # fmt: skip
         super().__init__()
+        self.after_one, self.after_pool, self.seen = first or outer, project or outer, seen
         self.inner, self.outer, self.pooling, self.join = inner, outer, pooling, join
         self.one = nn.Conv2d(inputs, one, 1, bias=bias)
         self.reduce_3, self.three = nn.Conv2d(inputs, reduce_3, 1), nn.Conv2d(reduce_3, three, 3, padding=1)
@@ -185,9 +202,11 @@ class Block(nn.Module):
         self.project = nn.Conv2d(inputs, pool, 1)
 
     def forward(self, x):
+        x = self.seen(x)
         three = self.outer(self.three(self.inner(self.reduce_3(x))))
         five = self.outer(self.five(self.inner(self.reduce_5(x))))
-        return self.join([self.outer(self.one(x)), three, five, self.outer(self.project(self.pooling(x)))])
+        pooled = self.after_pool(self.project(self.pooling(x)))
+        return self.join([self.after_one(self.one(x)), three, five, pooled])
 
 
 def block(**options):
@@ -198,6 +217,54 @@ class WithoutReduction(Block):
     def __init__(self, inputs, one, reduce_3, three, reduce_5, five, pool):
         super().__init__(inputs, one, reduce_3, three, inputs, five, pool)
         self.reduce_5 = nn.Identity()
+
+
+class WithNorm(Block):
+    def __init__(self, inputs, one, *widths):
+        super().__init__(inputs, one, *widths)
+        self.one = nn.Sequential(self.one, nn.BatchNorm2d(one))
+
+
+class WithDeadPooling(Block):
+    """The last branch is zeros, and its layer is not used."""
+
+    def forward(self, x):
+        three, five = self.three(self.reduce_3(x).relu()), self.five(self.reduce_5(x).relu())
+        return torch.cat([self.one(x).relu(), three.relu(), five.relu(), zeros(x, self.project)], dim=1)
+
+
+class WithZeros(Block):
+    """The last branch is used, and comes out as zeros."""
+
+    def forward(self, x):
+        parts = super().forward(x)
+        return parts * (torch.arange(parts.shape[1]) < parts.shape[1] - self.project.out_channels)[:, None, None]
+
+
+class FixedWidths(Block):
+    """Right for the first widths of the check, whatever it is asked for."""
+
+    def __init__(self, *widths):
+        super().__init__(*exercises.WIDTHS[0])
+
+
+class Joined(nn.Module):
+    """Right: the three 1x1 that read x as one, split afterwards; kernels without layers."""
+
+    def __init__(self, inputs, one, reduce_3, three, reduce_5, five, pool):
+        super().__init__()
+        self.sizes = [reduce_5, one, reduce_3]
+        self.readers = nn.Conv2d(inputs, sum(self.sizes), 1)
+        self.kernel_3, self.bias_3 = nn.Parameter(torch.randn(three, reduce_3, 3, 3)), nn.Parameter(torch.zeros(three))
+        self.kernel_5, self.bias_5 = nn.Parameter(torch.randn(five, reduce_5, 5, 5)), nn.Parameter(torch.zeros(five))
+        self.project = nn.Conv2d(inputs, pool, 1)
+
+    def forward(self, x):
+        for_5, one, for_3 = self.readers(x).relu().split(self.sizes, dim=1)
+        three = F.conv2d(for_3, self.kernel_3, self.bias_3, padding=1)
+        five = F.conv2d(for_5, self.kernel_5, self.bias_5, padding=2)
+        pooled = self.project(F.max_pool2d(x, 3, 1, 1))
+        return torch.cat([one, three.relu(), five.relu(), pooled.relu()], 1)
 
 
 class InAList(nn.Module):
@@ -267,6 +334,9 @@ WRONG = [
     (exercises.one_by_one, F.linear, "reads the width"),
     (exercises.one_by_one, reshaped, "reshape mixes them up"),
     (exercises.one_by_one, lambda *given: per_pixel(*given).permute(0, 2, 3, 1), "back to dimension 1"),
+    (exercises.one_by_one, lambda *given: per_pixel(*given).transpose(2, 3), "height and width have changed places"),
+    (exercises.one_by_one, lambda x, w, b: F.conv2d(x, w[..., None, None], b), "that is a convolution"),
+    (exercises.one_by_one, for_as_many_outputs_alone, "take their number from the weight"),
     (exercises.inception, block(join=torch.cat), "it stops: torch.cat(…, dim=1)"),
     (exercises.inception, block(join=lambda parts: join(parts[:3])), "comes out as [2, 15, 9, 9]"),
     (exercises.inception, block(join=lambda parts: join(parts[::-1])), "in this order"),
@@ -276,7 +346,21 @@ WRONG = [
     (exercises.inception, block(inner=NOTHING), "the reductions have no ReLU"),
     (exercises.inception, block(outer=NOTHING), "last convolutions have no ReLU"),
     (exercises.inception, block(pooling=NOTHING), "the pooling is forgotten"),
-    (exercises.inception, block(pooling=nn.AvgPool2d(3, 1, 1)), "the last takes 3x3 maxima first"),
+    (exercises.inception, block(pooling=nn.AvgPool2d(3, 1, 1)), "takes averages"),
+    (
+        exercises.inception,
+        block(pooling=functools.partial(F.avg_pool2d, **SAME, count_include_pad=False)),
+        "of the map",
+    ),
+    (exercises.inception, block(pooling=nn.MaxPool2d(5, 1, 2)), "the pooling is 5x5"),
+    (exercises.inception, block(inner=F.leaky_relu, outer=F.leaky_relu), "leaky"),
+    (exercises.inception, block(project=NOTHING), "there is no ReLU after the projection"),
+    (exercises.inception, block(first=NOTHING), "there is no ReLU after the 1x1 branch"),
+    (exercises.inception, block(seen=lambda x: 3 * x + 5), "read x as it is"),
+    (exercises.inception, WithNorm, "leave batch norm out"),
+    (exercises.inception, WithDeadPooling, "no weights of the shapes [[8, 6, 1, 1], [8]]"),
+    (exercises.inception, WithZeros, "the numbers are wrong"),
+    (exercises.inception, FixedWidths, "expected input[2, 5, 9, 9] to have 6 channels"),
     (exercises.inception, block(bias=False), "no weights of the shapes [[3]]"),
     (exercises.inception, WithoutReduction, "no weights of the shapes [[2, 6, 1, 1], [2], [7, 2, 5, 5]]"),
     (exercises.inception, InAList, "layers in a plain list are not found"),
@@ -287,14 +371,20 @@ WRONG = [
 
 RIGHT = [
     (exercises.one_by_one, per_pixel),
-    (exercises.one_by_one, lambda x, weight, bias: (weight @ x.flatten(2)).view(x.shape) + bias[:, None, None]),
+    (
+        exercises.one_by_one,
+        lambda x, weight, bias: (weight @ x.flatten(2)).unflatten(2, x.shape[2:]) + bias[:, None, None],
+    ),
+    (exercises.one_by_one, lambda x, weight, bias: torch.einsum("nchw,oc->nohw", x, weight) + bias.view(-1, 1, 1)),
     (exercises.one_by_one, lambda *given: per_pixel(*given).numpy()),
     (exercises.inception, Inception),
     (exercises.inception, Block),
     (exercises.inception, Lazy),
     (exercises.inception, ByLinear),
+    (exercises.inception, Joined),
     (exercises.one_kernel, padded),
     (exercises.one_kernel, written_into_zeros),
+    (exercises.one_kernel, lambda *kernels: padded(*kernels).double().numpy()),
 ]
 
 
@@ -307,3 +397,82 @@ def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells
 def test_a_right_answer_is_right_in_any_style(check, answer, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith("right: ")
+
+
+# ---- the records ----
+
+
+def test_every_recorded_learning_rate_lies_inside_its_grid():
+    runs = needles.load()
+    for steps, network in {(run.steps, run.network) for run in runs.itertuples()}:
+        mine = runs[(runs["network"] == network) & (runs["steps"] == steps)]
+        tried = mine.loc[mine["part"] == "val", "lr"]
+        best = needles.best_lr(runs, network, steps)
+        assert tried.min() < best < tried.max() and len(tried) >= 3
+        assert set(mine.loc[mine["part"] == "test", "lr"]) == {best}
+
+
+def test_the_record_can_be_repeated():
+    runs = needles.load().query("network == '3x3' and steps == 300 and seed == 0 and part == 'test'")
+    [kept] = runs.to_dict("records")
+    again = needles.accuracy("3x3", 300, kept["lr"], seed=0)
+    assert again["24 px"] == pytest.approx(kept["24 px"], abs=0.2) and again["3 px"] > 0.7
+
+
+def test_networks_are_of_equal_size_but_for_the_control_and_the_stack():
+    sizes = {name: counting.parameters(build()) for name, build in needles.NETWORKS.items()}
+    control, stack = sizes.pop("7x7 with 19 channels"), sizes.pop("five layers of 3x3")
+    assert all(3_400 < size < 3_700 for size in sizes.values()) and stack == 3_828 and control == 18_818
+
+
+def test_a_run_is_measured_once_and_kept(tmp_path):
+    asked = []
+
+    def measure(lr):
+        asked.append(lr)
+        return {"loss": lr / 3}
+
+    for _ in range(2):
+        Record(tmp_path / "runs.csv", ["lr"], measure).need(lr=0.1)
+    assert asked == [0.1]
+    text = (tmp_path / "runs.csv").read_text()
+    assert "# machine: " in text and "# commit: " in text and "PyTorch" in text and text.endswith("0.1,0.03333\n")
+
+
+def test_the_head_reaches_the_lower_half_alone():
+    model = heads.Deep()
+    model(torch.randn(4, 1, 14, 14))[1].sum().backward()
+    reached = {name.partition(".")[0] for name, each in model.named_parameters() if each.grad is not None}
+    assert reached == {"lower", "head"}
+
+
+# ---- the claim on auxiliary heads ----
+
+
+class Detached(googlenet.AuxiliaryHead):
+    """A head that nothing of the network hears of."""
+
+    def forward(self, x):
+        return super().forward(x.detach())
+
+
+def section(heading):
+    """The code of a notebook's section, from its heading to the next one."""
+    cells = nbformat.read(ROOT / "notebooks/03_googlenet.ipynb", as_version=4).cells
+    starts = [number for number, cell in enumerate(cells) if re.match(r"##? |### ", cell.source)]
+    start = next(number for number in starts if cells[number].source.startswith(heading))
+    end = min(number for number in starts if number > start)
+    return [cell.source for cell in cells[start:end] if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("head", [googlenet.AuxiliaryHead, Detached])
+def test_the_claim_on_auxiliary_heads_needs_heads(head, monkeypatch):
+    monkeypatch.setattr(googlenet, "AuxiliaryHead", head)
+    monkeypatch.setattr(plotting, "show", lambda figure, alt: plt.close(figure))
+    cells = nbformat.read(ROOT / "notebooks/03_googlenet.ipynb", as_version=4).cells
+    setup, names = next(cell.source for cell in cells if cell.cell_type == "code"), {}
+    exec(setup.partition("plotting.use_style")[0].partition("sys.path.insert(0, str(course))")[2], names)
+    expected = pytest.raises(AssertionError) if head is Detached else contextlib.nullcontext()
+    with expected:
+        for source in section("## 9. "):
+            exec(source.replace("range(3)", "range(1)").replace("seed 2", "seed 0"), names)

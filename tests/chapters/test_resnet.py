@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import nbformat
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -113,12 +114,25 @@ def test_option_a_takes_every_second_unit_and_adds_zeros():
     assert torch.equal(found[:, :3], x[:, :, ::2, ::2]) and not found[:, 3:].any()
 
 
+def test_option_a_can_pad_on_both_sides():
+    """As some pretrained networks for CIFAR-10 do, which halve the map and double the channels."""
+    x = torch.randn(2, 4, 6, 6)
+    found = resnet.shortcut(4, 8, 2, "A", pad="both")(x)
+    torch.testing.assert_close(found, F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2)))
+    torch.manual_seed(0)
+    both, after = (resnet.SmallResNet(8, pad=pad).eval() for pad in ("both", "after"))
+    after.load_state_dict(both.state_dict())
+    images = torch.randn(2, 3, 16, 16)
+    assert (both(images) - after(images)).abs().max() > 0.01
+
+
 @pytest.mark.parametrize(
     "build, sentence",
     [
         (lambda: resnet.ResNet(20), "There is no ResNet-20 of version 1.5: choose one of 18, 34"),
         (lambda: resnet.ResNet(50, version=2), "There is no ResNet-50 of version 2"),
         (lambda: resnet.ResNet(18, option="D"), 'There is no shortcut option "D"'),
+        (lambda: resnet.SmallResNet(8, pad="left"), 'There is no shortcut option "A" with pad "left"'),
         (lambda: resnet.SmallResNet(18), "A depth of 18 is not 6n"),
         (lambda: resnet.SmallResNet(2), "A depth of 2 is not 6n"),
     ],
@@ -165,8 +179,7 @@ def test_the_learning_rate_falls_after_half_and_three_quarters(monkeypatch):
 
 
 def test_the_notebooks_full_size_cell_trains_plain_and_residual(made_up, capsys):
-    cells = nbformat.read(ROOT / "notebooks/04_resnet.ipynb", as_version=4).cells
-    [source] = [cell.source for cell in cells if cell.source.startswith("FULL_SIZE = False")]
+    [source] = [cell.source for cell in CELLS if cell.source.startswith("FULL_SIZE = False")]
     names = {"cifar": cifar, "device": device, "SmallResNet": resnet.SmallResNet}
     exec(source, names)
     assert capsys.readouterr().out == "Not run: set FULL_SIZE = True on a machine with a GPU.\n"
@@ -175,12 +188,68 @@ def test_the_notebooks_full_size_cell_trains_plain_and_residual(made_up, capsys)
     assert plain.startswith("plain, 20 layers: training error ") and "in the paper 8.75 %" in residual
 
 
-# ---- the record ----
+# ---- the record, and the claims that rest on it ----
 
 
-def test_a_recorded_loss_comes_out_again():
-    history = record.run(8, False, 0, steps=150, measure_every=150, lr=0.01)
-    assert history.train[-1].loss == pytest.approx(record.load()["losses"]["8, 0.01"][0], abs=0.05)
+def test_recorded_runs_come_out_again():
+    known = record.read()
+    [wanted] = known.query("experiment == 'rates' and kind == 'plain' and depth == 8 and lr == 0.003")["train_loss"]
+    found = record.run("plain", 8, 0.003, record.CHOOSING, record.STEPS, record.STEPS)
+    assert found.train[-1].loss == pytest.approx(wanted, abs=0.05)
+    of = "experiment == 'identity' and kind == 'plain' and depth == 2 and lr == 0.01 and seed == 3 and step == 25"
+    [wanted] = known.query(of)["train_loss"]
+    losses = record.learn_identity("plain", 2, 0.01, record.CHOOSING, record.IDENTITY_STEPS // 3)
+    assert sum(losses[:25]) / 25 == pytest.approx(wanted, rel=0.02)
+
+
+def test_the_record_is_complete_and_each_best_rate_lies_inside_its_range():
+    known = record.read()
+    assert record.wanted(known) == []
+    for kind in record.KINDS:
+        for depth in record.DEPTHS:
+            assert record.best_lr(known, "rates", kind, depth) not in (record.RATES[0], record.RATES[-1])
+    for depth in record.STACKS:
+        ends = record.IDENTITY_RATES[0], record.IDENTITY_RATES[-1]
+        assert record.best_lr(known, "identity", "plain", depth) not in ends
+
+
+def test_kernels_near_the_identity_hand_on_what_they_get():
+    torch.manual_seed(0)
+    model = resnet.SmallResNet(20, residual=False, width=8, channels=1)
+    record.near_identity(model)
+    x = torch.rand(2, 8, 9, 9)
+    convolution = model.layer1[0].conv1
+    assert F.cosine_similarity(convolution(x).flatten(), x.flatten(), dim=0) > 0.7
+    twice = model.layer2[0].conv1.weight[:, :, 1, 1].argmax(dim=1)
+    assert twice.tolist() == [*range(8), *range(8)]
+
+
+CELLS = nbformat.read(ROOT / "notebooks/04_resnet.ipynb", as_version=4).cells
+
+
+def scores(kind):
+    """What the notebook measures, with the record's one seed instead of its three."""
+    rows = []
+    for depth in record.DEPTHS:
+        lr = record.best_lr(record.read(), "rates", kind, depth)
+        found = record.read().query("experiment == 'rates' and kind == @kind and depth == @depth")
+        found = found[found["lr"] == lr]
+        loss, train_error, test_error = found[["train_loss", "train_error", "test_error"]].iloc[0]
+        errors = {"training error, %": 100 * train_error, "test error, %": 100 * test_error}
+        rows += [{"layers": depth, "seed": seed, "training loss": loss} | errors for seed in range(3)]
+    return pd.DataFrame(rows).set_index(["layers", "seed"])
+
+
+@pytest.mark.parametrize("claim", ["resnet-degradation", "resnet-not-overfitting", "resnet-deeper"])
+def test_a_claim_fails_where_plain_networks_are_replaced_by_residual_ones(claim):
+    [source] = [cell.source for cell in CELLS if f"claim:{claim}" in cell.metadata.get("tags", [])]
+    plain, residual = scores("plain"), scores("residual")
+    cosine = {"plain": (0.8, 0.2, 0.0), "residual": (0.9, 0.8, 0.6)}  # as measured
+    rows = [(kind, depth, one) for kind in cosine for depth, one in zip(record.DEPTHS, cosine[kind], strict=True)]
+    names = {"residual_scores": residual, "shattered": pd.DataFrame(rows, columns=["kind", "layers", "cosine"])}
+    exec(source, names | {"plain_scores": plain})
+    with pytest.raises(AssertionError):
+        exec(source, names | {"plain_scores": residual})
 
 
 # ---- exercises ----
@@ -220,7 +289,12 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, second, padding=1, bias=bias)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.bn2 = nn.BatchNorm2d(outputs) if mistake != "one norm" else nn.Identity()
-        changes = stride != 1 if mistake == "stride alone" else stride != 1 or inputs != outputs
+        conditions = {
+            "stride alone": stride != 1,
+            "channels alone": inputs != outputs,
+            "both at once": stride != 1 and inputs != outputs,
+        }
+        changes = conditions.get(mistake, stride != 1 or inputs != outputs)
         self.skip = nn.Identity()
         if changes or mistake == "always projected":
             self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
@@ -235,11 +309,57 @@ class Block(nn.Module):
                 return torch.relu(branch) + skip
             case "no last relu":
                 return branch + skip
+            case "dropout":
+                return torch.relu(F.dropout(branch, 0.2, self.training) + skip)
         return torch.relu(branch + skip)
 
 
 def block(mistake):
     return lambda inputs, outputs, stride: Block(inputs, outputs, stride, mistake)
+
+
+def rolled(weight):
+    nn.init.dirac_(weight)
+    weight.copy_(weight.roll(1, dims=0))
+
+
+def diagonal(weight):
+    for channel in range(len(weight)):
+        weight[channel, channel] = torch.eye(3)
+
+
+def three_channels(weight):
+    for channel in range(3):
+        weight[channel, channel, 1, 1] = 1
+
+
+def fewer_blocks(shallow, deep):
+    grown()(shallow, deep)
+    for stage in (deep.layer1, deep.layer2, deep.layer3):
+        stage[2], stage[3] = nn.Identity(), nn.Identity()
+    return deep
+
+
+def shared_blocks(shallow, deep):
+    grown()(shallow, deep)
+    deep.layer1[0] = shallow.layer1[0]
+    return deep
+
+
+def borrowed_forward(shallow, deep):
+    deep.forward = shallow.forward
+    return deep
+
+
+def identity_kernels(shallow, deep):
+    """Section 6's construction: in a residual block it doubles x."""
+    grown("gamma")(shallow, deep)
+    for stage in (deep.layer1, deep.layer2, deep.layer3):
+        for added in stage[2:]:
+            for convolution, norm in ((added.conv1, added.bn1), (added.conv2, added.bn2)):
+                nn.init.dirac_(convolution.weight)
+                norm.reset_parameters()
+    return deep
 
 
 def grown(mistake=""):
@@ -275,12 +395,18 @@ WRONG = [
     (exercises.identity_convolution, kernel(nn.init.dirac_, kernel_size=1, padding=0), "it is not nn.Conv2d"),
     (exercises.identity_convolution, kernel(nn.init.normal_), "the output is not the input"),
     (exercises.identity_convolution, lambda channels: kernel(nn.init.dirac_)(4), "it is not nn.Conv2d"),
+    (exercises.identity_convolution, kernel(rolled), "the output is not the input"),
+    (exercises.identity_convolution, kernel(diagonal), "the output is not the input"),
+    (exercises.identity_convolution, kernel(three_channels), "the output is not the input"),
     (exercises.residual_block, block("no skip"), "the skip is forgotten: add x"),
     (exercises.residual_block, block("relu first"), "the ReLU comes before the addition"),
     (exercises.residual_block, block("no last relu"), "the last ReLU is missing"),
     (exercises.residual_block, block("no relu between"), "no ReLU between the convolutions"),
     (exercises.residual_block, block("second stride"), "the result is not relu(F(x) + x)"),
     (exercises.residual_block, block("stride alone"), "from 4 to 6 channels with stride 1 it stops"),
+    (exercises.residual_block, block("channels alone"), "from 4 to 4 channels with stride 2 it stops"),
+    (exercises.residual_block, block("both at once"), "from 4 to 6 channels with stride 1 it stops"),
+    (exercises.residual_block, block("dropout"), "leave dropout out"),
     (exercises.residual_block, lambda *sizes: resnet.BasicBlock(*sizes, option="A"), "where shapes change"),
     (exercises.residual_block, block("always projected"), "from 4 to 4 channels with stride 1 its kernels are"),
     (exercises.residual_block, block("one norm"), "2 convolutions use 4 vectors"),
@@ -290,6 +416,10 @@ WRONG = [
     (exercises.deeper, grown("no buffers"), "layer1.0.bn1.running_mean is not the shallow network's"),
     (exercises.deeper, grown("shallow changed"), "the shallow network has changed too"),
     (exercises.deeper, grown("shallow"), "has 14 layers, not 26"),
+    (exercises.deeper, fewer_blocks, "has 14 layers, not 26"),
+    (exercises.deeper, shared_blocks, "deep computes with layers of the shallow network"),
+    (exercises.deeper, borrowed_forward, "deep computes with layers of the shallow network"),
+    (exercises.deeper, identity_kernels, "an identity kernel doubles it"),
     (exercises.deeper, lambda shallow, deep: deep, "conv1.weight is not the shallow network's"),
 ]
 
@@ -333,6 +463,22 @@ class Lazy(nn.Module):
         return F.relu(self.layers(x) + self.skip(x))
 
 
+class Sliced(Block):
+    """The projection reads every second position itself, and the sum is made in place."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__(inputs, outputs, stride)
+        self.step = stride
+        if isinstance(self.skip, nn.Sequential):
+            self.skip[0].stride = (1, 1)
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        x = self.skip(x[:, :, :: self.step, :: self.step])
+        x += out
+        return F.relu(x)
+
+
 class TwoAttributes(Block):
     """The projection and its norm are two attributes, and the norm comes last of all."""
 
@@ -358,6 +504,7 @@ def last_two_take_over(shallow, deep):
         (exercises.residual_block, resnet.BasicBlock),
         (exercises.residual_block, SharedReLU),
         (exercises.residual_block, Lazy),
+        (exercises.residual_block, Sliced),
         (exercises.residual_block, TwoAttributes),
         (exercises.deeper, last_two_take_over),
     ],

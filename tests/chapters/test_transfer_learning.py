@@ -135,7 +135,7 @@ EXTREMES = list(itertools.product(("right", "nothing"), explorer.SCALINGS, (1, 1
 @pytest.mark.parametrize("layer, scaling, k, per_class", EXTREMES)
 def test_every_extreme_is_drawn(layer, scaling, k, per_class):
     said, shown = draw(made(LAYERS), layer, scaling, k, per_class)
-    assert len(said) == 3 and len(shown) == 5 * (1 + min(k, 5))
+    assert len(said) == 3 and len(shown) == 4 * (1 + min(k, 5))
 
 
 def test_a_folder_of_two_classes_is_drawn():
@@ -277,6 +277,50 @@ def batch_statistics(model, blocks):
     return model
 
 
+def no_momentum(model, blocks):
+    model.features[:blocks].requires_grad_(False)
+    for layer in model.features[:blocks].modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.0
+    return model
+
+
+def last_blocks(model, blocks):
+    for block in model.features[blocks:]:
+        block.requires_grad_(False).eval()
+        block.train = stay
+    return model
+
+
+def all_in_evaluation_mode(model, blocks):
+    model.features[:blocks].requires_grad_(False)
+    model.eval().train = stay
+    return model
+
+
+def frozen_batch_norm(eps=None, copied=True, grad=False):
+    """torchvision's layer in the place of batch norm, as its detection networks have it."""
+
+    def answer(model, blocks):
+        lower = model.features[:blocks].requires_grad_(grad)
+        for name, layer in list(lower.named_modules()):
+            if isinstance(layer, nn.BatchNorm2d):
+                still = torchvision.ops.FrozenBatchNorm2d(layer.num_features, eps or layer.eps)
+                if copied:
+                    still.load_state_dict(layer.state_dict())
+                parent, _, last = name.rpartition(".")
+                setattr(model.features.get_submodule(parent), last, still)
+        return model
+
+    return answer
+
+
+def before_each_step(model, blocks):
+    for block in model.features[:blocks]:
+        block.requires_grad_(False).register_forward_pre_hook(lambda block, inputs: block.eval() and None)
+    return model
+
+
 WRONG = [
     (exercises.new_head, lambda model, classes: model, "still 1000 logits"),
     (exercises.new_head, lambda model, classes: nn.Linear(1280, classes), "return the whole model"),
@@ -310,16 +354,22 @@ WRONG = [
     (exercises.embedding, cannot_learn, "cannot learn any more"),
     (exercises.embedding, embedded(context=torch.enable_grad), "gradients"),
     (exercises.embedding, lambda model, images: [images], "list"),
-    (exercises.freeze, lambda model, blocks: model, "the frozen layers still learn"),
-    (exercises.freeze, frozen(grad=lambda blocks: blocks - 1), "a block of the first 6 still learns"),
+    (exercises.freeze, lambda model, blocks: model, "the layers to be frozen still learn"),
+    (exercises.freeze, frozen(grad=lambda blocks: blocks - 1), "of the first 6 entries still learn"),
     (exercises.freeze, frozen(mode=lambda blocks: 0), "after .eval(), keep model.train()"),
     (exercises.freeze, eval_once, "after .eval(), keep model.train()"),
     (exercises.freeze, batch_statistics, "each batch's own statistics"),
-    (exercises.freeze, frozen(lambda blocks: 6, lambda blocks: 6), "a layer after the first 4 blocks"),
+    (exercises.freeze, frozen(lambda blocks: 6, lambda blocks: 6), "a layer after the first 4 entries"),
     (exercises.freeze, frozen(more=lambda model: model.requires_grad_(False)), "nothing is left to learn"),
-    (exercises.freeze, frozen(lambda n: n + 1, lambda n: n + 1), "a layer after the first 6 blocks"),
+    (exercises.freeze, frozen(lambda n: n + 1, lambda n: n + 1), "a layer after the first 6 entries"),
     (exercises.freeze, frozen(mode=lambda blocks: None), "above the cut is in evaluation mode"),
     (exercises.freeze, lambda model, blocks: model.features[:blocks], "return the whole model"),
+    (exercises.freeze, no_momentum, "each batch's own statistics"),
+    (exercises.freeze, last_blocks, "the layers to be frozen still learn"),
+    (exercises.freeze, all_in_evaluation_mode, "above the cut is in evaluation mode"),
+    (exercises.freeze, frozen_batch_norm(eps=1e-5), "computes something else"),
+    (exercises.freeze, frozen_batch_norm(copied=False), "weights or statistics of the model are gone"),
+    (exercises.freeze, frozen_batch_norm(grad=True), "of the first 6 entries still learn"),
     (exercises.freeze, lambda model, blocks: blocks, "returns a int"),
     (exercises.freeze, lambda model: model, "stops with TypeError"),
 ]
@@ -381,6 +431,8 @@ RIGHT = [
     (exercises.freeze, of_a_subclass),
     (exercises.freeze, lambda model, blocks: transfer.freeze_(model, f"features.{blocks - 1}")),
     (exercises.freeze, lambda model, blocks: frozen()(copy.deepcopy(model), blocks)),
+    (exercises.freeze, frozen_batch_norm()),
+    (exercises.freeze, before_each_step),
 ]
 
 

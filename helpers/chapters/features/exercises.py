@@ -19,25 +19,31 @@ def neighbours(answer: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
             gallery = (torch.randn(12, size) + 0.5) * torch.logspace(-1, 1, 12)[torch.randperm(12), None]
         found = _array(answer(queries, gallery, k))
         whole = not found.is_floating_point()
-        require(whole, "it returns no row numbers: return topk's indices, not the cosines themselves.")
+        require(whole, "row numbers are integers: return topk's indices, not the cosines.")
         shape = list(found.shape)
         require(shape == [count, k], f"{count} queries and k={k} give the shape {shape}, not [{count}, {k}].")
         cosines = F.cosine_similarity(queries[:, None], gallery, dim=2)
         centred = F.cosine_similarity(_centred(queries)[:, None], _centred(gallery), dim=2)
-        nearest = cosines.topk(k).indices
+        nearest, squares = cosines.topk(k).indices, gallery.square().sum(dim=1)
         mistakes = [
             ("these are the least similar: ask for the most similar ones first.", cosines.topk(k, largest=False)),
             ("opposite directions are not near: take no absolute value.", cosines.abs().topk(k)),
             ("this is the Euclidean distance: divide by the lengths first.", (-torch.cdist(queries, gallery)).topk(k)),
-            ("this is the dot product: divide by both lengths.", (queries @ gallery.T).topk(k)),
+            (
+                "this ranks as the dot product does: divide by the length of each gallery vector too.",
+                (queries @ gallery.T).topk(k),
+            ),
             ("this is the correlation: subtract no means.", centred.topk(k)),
             (
                 "a length is the root of the sum of squares: norm's p=2.",
                 (queries @ F.normalize(gallery, p=1).T).topk(k),
             ),
+            ("divide by the lengths, not by their squares.", (queries @ gallery.T / squares).topk(k)),
         ]
         found, mistakes = found.long(), [(sentence, result.indices) for sentence, result in mistakes]
-        otherwise = "the rows differ: are the lengths those of rows (dim=1)?"
+        mistakes.append(("the nearest one is missing: no query is in the gallery.", cosines.topk(k + 1).indices[:, 1:]))
+        mistakes.append(("these numbers are one too large: the first row is row 0.", nearest + 1))
+        otherwise = "the rows differ: divide each row by its own length (dim=1); then take the largest dot products."
         if torch.equal(found.sort().values, nearest.sort().values):
             otherwise = "the right rows, but not the most similar ones first."
         name_the_mistake(found, nearest, mistakes, otherwise)
@@ -95,6 +101,7 @@ def split(answer: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, tor
             order = torch.randperm(photographs * 4 * patches)
         labels, regions = order // (4 * patches), order % (4 * patches) // patches
         parts = answer(labels, regions)
+        require(isinstance(parts, tuple | list), "return a pair: the rows for training, the rows for testing.")
         require(len(parts) == 2, f"it returns {len(parts)} things, not two: the rows for training, those for testing.")
         train, test = (_rows(part, len(order)) for part in parts)
         once = torch.equal(torch.cat([train, test]).sort().values, torch.arange(len(order)))
@@ -124,4 +131,8 @@ def _rows(part: Collection, count: int) -> torch.Tensor:
     """The row numbers that a learner gives in any form: a tensor, an array, a list, a set, or a mask."""
     part = np.asarray(sorted(part) if isinstance(part, set | frozenset) else part)
     require(part.ndim == 1, f"rows have the shape {list(part.shape)}, not [n]: torch.where(mask)[0] gives them.")
-    return torch.arange(count)[torch.as_tensor(part if part.size else part.astype(int))]
+    part = part if part.size else part.astype(int)
+    require(part.dtype.kind in "biu", f"row numbers are whole numbers, or a mask; these are {part.dtype}.")
+    known = len(part) == count if part.dtype.kind == "b" else (abs(part) <= count - 1).all()
+    require(known, f"there are rows 0 to {count - 1}: others are asked for.")
+    return torch.arange(count)[torch.as_tensor(part)]

@@ -22,10 +22,16 @@ def trained_parameters(answer: Callable[[nn.Module, str, int], int]) -> str:
     above, old_head, whole = map(counting.parameters, (model.features[18:], model.classifier, model))
     head = 1280 * classes + classes
     wanted = above + head
+    with_cut = counting.parameters(model.features[17]) + wanted
+    values = sum(each.numel() for each in model.features[18:].state_dict().values()) + head
     mistakes = {
         above + old_head: "the head is not replaced: it still has 1,000 classes.",
         above: "the new head is not counted: it learns too.",
         head: "that is the head alone: the layers between the cut and the head learn too.",
+        with_cut: "the layer at the cut is counted too: it is frozen, as all below it.",
+        values: "batch norm's running statistics are counted: they are no parameters.",
+        whole: "that is the whole model: leave out what is frozen, and replace the head.",
+        whole - old_head + head: "what is frozen is counted too: cut the model first.",
         whole - above - old_head: "these are the parameters that are frozen: count the others.",
     }
     given = _counted(answer, model, cut, classes)

@@ -30,7 +30,7 @@ def identity_convolution(answer: Callable[[int], nn.Conv2d]) -> str:
             ("each output is the sum of 3 x 3 places: only the middle of the kernel may be 1.", all_places),
         ]
         name_the_mistake(given, x, mistakes, "the output is not the input: from i to i the middle is 1, all else is 0.")
-    return "eighteen such layers, and nobody would notice them."
+    return "put 36 such layers into the network, and nobody would notice them."
 
 
 @exercise
@@ -92,5 +92,14 @@ def deeper(answer: Callable[[SmallResNet, SmallResNet], SmallResNet]) -> str:
         for name, tensor in shallow.state_dict().items():
             missing = f"{name} is not the shallow network's: load_state_dict copies all that a layer or a block has."
             require(torch.equal(copied[name], tensor), missing)
-        raise Wrong("the added blocks still add something: gamma and beta of their last batch norm, bn2, must be 0.")
+        raise Wrong(
+            "the added blocks still add something to x (an identity kernel doubles it): gamma and beta of their last "
+            "batch norm, bn2, must be 0."
+        )
+    for parameter in shallow.parameters():
+        parameter.zero_()
+    shared = (
+        "deep computes with layers of the shallow network, so that training it would change both: copy their values."
+    )
+    require(close(grown(images), before), shared)
     return "26 layers, and the outputs of 14."

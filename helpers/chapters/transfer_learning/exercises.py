@@ -117,27 +117,45 @@ def _check_embedding(answer: Callable, images: torch.Tensor) -> None:
 
 @exercise
 def freeze(answer: Callable[[nn.Module, int], nn.Module]) -> str:
-    """`answer(model, blocks)`: the first `blocks` of `model.features` frozen, also under `training.train`."""
+    """`answer(model, blocks)`: the first `blocks` entries of `model.features` frozen, also under `training.train`."""
     for blocks in (6, 4):
         with seeded():
             count = _check_frozen(answer, blocks)
-    return f"after two steps of training.train the first blocks are byte-identical; {count:,} parameters learn."
+    return f"after two steps of training.train the first entries are byte-identical; {count:,} parameters learn."
 
 
 def _check_frozen(answer: Callable, blocks: int) -> int:
     """How many parameters learn; Wrong where too much or too little of the model is frozen.
 
-    The answer may put the blocks into others, so that their names change: its tensors are known by what is in them.
+    The answer may put the blocks into others, so that their names change: its tensors are known by what is in them. It
+    may exchange batch norm for torchvision's FrozenBatchNorm2d, which does not count batches.
     """
     model = EfficientNetLite0(classes=5).train()
     for number, tensor in enumerate(model.state_dict().values()):
-        tensor.add_(torch.rand(tensor.shape).mul_(0.1) if tensor.is_floating_point() else number)
+        tensor.add_(torch.rand(tensor.shape).sub_(0.5).mul_(0.1) if tensor.is_floating_point() else number)
+    images = torch.randn(8, 3, 64, 64)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momentum = norms[0].momentum
+    with torch.no_grad():
+        for norm in norms:  # statistics of these images, or next to nothing comes through so many random layers
+            norm.momentum = 1.0
+        model(images)
+        for norm in norms:
+            norm.momentum = momentum
+        logits = model.eval()(images)
+    model.train()
     original, weights = copy.deepcopy(model.state_dict()), {name for name, _ in model.named_parameters()}
+    original = {name: tensor for name, tensor in original.items() if not name.endswith("num_batches_tracked")}
     changed = answer(model, blocks)
     require(isinstance(changed, nn.Module), f"it returns a {type(changed).__name__}: return the model.")
     known = {id(tensor): name for tensor in _tensors(changed) for name in original if _same(tensor, original[name])}
-    gone = "layers of the model are gone: freeze the first blocks, and return the whole model, ready to be trained."
+    gone = "weights or statistics of the model are gone: return the whole model, with all that it has learned."
     require(set(known.values()) == set(original), gone)
+    changed.eval()  # returns None where a learner's train() does
+    with torch.no_grad():
+        same = torch.allclose(changed(images), logits, rtol=1e-4, atol=1e-5)
+    require(same, "in evaluation mode the model computes something else than before: the same layers, the same eps.")
+    changed.train()
     tensors = {known[id(tensor)]: tensor for tensor in _tensors(changed) if id(tensor) in known}
     trained = [parameter for parameter in changed.parameters() if parameter.requires_grad]
     require(bool(trained), "nothing is left to learn: freeze model.features[:blocks] alone.")
@@ -147,18 +165,20 @@ def _check_frozen(answer: Callable, blocks: int) -> int:
         if isinstance(layer, nn.BatchNorm2d) and known[id(layer.weight)] in lower:
             layer.register_forward_hook(lambda layer, x, _: by_batch.append(layer.training))
     optimizer = torch.optim.SGD(trained, 0.01, weight_decay=0.1)
-    data = torch.randn(8, 3, 64, 64), torch.arange(8) % 5
+    data = images, torch.arange(8) % 5
     training.train(changed, optimizer, data, steps=2, measure_every=2, batch_size=8, device=CPU)
     moved = {name for name, tensor in tensors.items() if not torch.equal(tensor, original[name])}
     upper = set(original) - lower
-    require(not lower & weights <= moved, "the frozen layers still learn: set requires_grad_(False) on each of them.")
-    learning = f"a block of the first {blocks} still learns: freeze features[0] to features[{blocks - 1}]."
+    require(
+        not lower & weights <= moved, "the layers to be frozen still learn: set requires_grad_(False) on each of them."
+    )
+    learning = f"parameters of the first {blocks} entries still learn: freeze features[0] to features[{blocks - 1}]."
     require(not lower & moved & weights, learning)
-    statistics = "running statistics of frozen blocks moved: after .eval(), keep model.train() from undoing it."
+    statistics = "running statistics of frozen layers moved: after .eval(), keep model.train() from undoing it."
     require(not lower & moved, statistics)
-    beyond = f"a layer after the first {blocks} blocks is frozen too: only model.features[:blocks] stays."
+    beyond = f"a layer after the first {blocks} entries is frozen too: only model.features[:blocks] stays."
     require(upper & weights <= moved, beyond)
-    require(upper <= moved, "batch norm above the cut is in evaluation mode too: .eval() is for the frozen blocks.")
+    require(upper <= moved, "batch norm above the cut is in evaluation mode too: .eval() is for the frozen part.")
     batch = "the frozen batch norms compute with each batch's own statistics: they must stay in evaluation mode."
     require(not any(by_batch), batch)
     return sum(parameter.numel() for parameter in trained)

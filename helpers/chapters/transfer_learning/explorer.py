@@ -1,5 +1,6 @@
 """08's explorer: plain functions of a few values, so that tests can call each extreme."""
 
+import textwrap
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from helpers import plotting
 
 SCALINGS = ("none", "standardised", "unit length")
+SHOWN, NEIGHBOURS = 4, 5  # test images that are drawn, and nearest ones of each
+PITCH = 1.12  # from one row to the next, in columns: room for two lines of a name
 
 
 class Task(NamedTuple):
@@ -54,11 +57,11 @@ def neighbours(task: Task, layer: str, scaling: str, k: int, per_class: int) -> 
 
 
 def nearest_by_embedding(tasks: dict[str, Task], task: str, layer: str, scaling: str, k: int, per_class: int) -> Figure:
-    """Left: the accuracy of kNN in the embedding of every layer, `layer` marked. Right: a test image of each of five
+    """Left: the accuracy of kNN in the embedding of every layer, `layer` marked. Right: a test image of each of four
     classes and its nearest gallery images, with their classes."""
     chosen = tasks[task]
     found = {name: neighbours(chosen, name, scaling, k, per_class) for name in chosen.layers}
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4), width_ratios=[4, 6])
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4), width_ratios=[34, 66])
     colours = [plotting.ORANGE if name == layer else plotting.SKY for name in found]
     left.barh(range(len(found)), [each.accuracy for each in found.values()], color=colours)
     for row, (name, each) in enumerate(found.items()):
@@ -66,21 +69,27 @@ def nearest_by_embedding(tasks: dict[str, Task], task: str, layer: str, scaling:
     left.set(xlim=(0, 1), yticks=[], xlabel="accuracy of kNN", title=f"k = {k}, {per_class} per class")
     left.invert_yaxis()
     right.axis("off")
-    right.set(xlim=(-0.6, 5.6), ylim=(4.75, -0.65), aspect="equal", title=f"test image | nearest by {layer}")
+    right.set_title(f"test image | nearest by {layer}", size=15)
     tests = chosen.test.nonzero().flatten()
-    step = max(1, len(chosen.categories) // 5)
-    for row, label in enumerate(range(len(chosen.categories))[::step][:5]):
+    step = max(1, len(chosen.categories) // SHOWN)
+    for row, label in enumerate(range(len(chosen.categories))[::step][:SHOWN]):
         query = (chosen.labels[tests] == label).nonzero()[0, 0].item()
-        shown = [tests[query].item(), *found[layer].rows[query, :5].tolist()]
+        shown = [tests[query].item(), *found[layer].rows[query, :NEIGHBOURS].tolist()]
         for column, image in enumerate(shown):
-            place = (column - 0.33, column + 0.33, row + 0.2, row - 0.46)
+            top = PITCH * row
+            place = (column - 0.33, column + 0.33, top + 0.66, top)
             right.imshow(chosen.images[image].permute(1, 2, 0).numpy(), extent=place, interpolation="nearest")
-            name = chosen.categories[chosen.labels[image]].replace("_", " ")[:9]
             is_right = chosen.labels[image] == label
             right.text(
-                column, row + 0.36, name if is_right else f"✗ {name}", ha="center", va="center", size=10,
-                color=plotting.BLACK if is_right else plotting.RED,
+                column, top + 0.69, short(chosen.categories[chosen.labels[image]], "" if is_right else "✗ "),
+                ha="center", va="top", size=12, linespacing=1.0, color=plotting.BLACK if is_right else plotting.RED,
                 weight="bold" if column == 0 else "normal", style="normal" if is_right else "italic",
             )  # fmt: skip
-    right.set(xlim=(-0.6, 5.6), ylim=(4.75, -0.65))
+    right.set(xlim=(-0.55, NEIGHBOURS + 0.5), ylim=(SHOWN * PITCH, -0.05), aspect="equal")
     return fig
+
+
+def short(name: str, mark: str = "") -> str:
+    """The name of a class in two short lines at most, after a mark."""
+    words = textwrap.wrap(mark + name.replace("_", " "), 11, max_lines=2, placeholder="…")
+    return plotting.plain("\n".join(words))
