@@ -50,6 +50,15 @@ def needles(part: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return images, directions, sizes
 
 
+def away_from_border(size: int, count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images [N, 1, 64, 64] of needles of one size, at least 12 pixels away from the border, and directions [N]."""
+    images, directions = 0.1 * torch.randn(count, 1, 64, 64), torch.randint(8, (count,))
+    places = torch.randint(12, 64 - size - 12 + 1, (count, 2)).tolist()
+    for image, direction, (top, left) in zip(images, directions.tolist(), places, strict=True):
+        image[0, top : top + size, left : left + size] += needle(direction, size)
+    return images, directions
+
+
 def classifier(*layers: nn.Module, channels: int) -> nn.Module:
     """Layers that put out `channels` maps; the maximum of each, since the needle may be anywhere; a linear layer."""
     model = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, 8))
