@@ -241,7 +241,7 @@ def fine_tune(
 
 
 @torch.no_grad()
-def forward_in_batches(model: nn.Module, images: torch.Tensor, batch_size: int = 128) -> torch.Tensor:
+def forward_in_batches(model: nn.Module, images: torch.Tensor, batch_size: int = 32) -> torch.Tensor:
     """The response of a copy of `model`, in evaluation mode, to images [N, C, H, W]; on the accelerator."""
     best = devices.accelerator()
     model = copy.deepcopy(model).eval().to(best)
