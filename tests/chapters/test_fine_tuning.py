@@ -197,7 +197,7 @@ def test_a_folder_becomes_a_network_that_works_outside_the_course(folder, run_la
     said = capsys.readouterr().out
     assert "photographs per part: [2, 2, 2, 2]" in said
     assert "top-1 error" in said and "of 8 photographs" in said and "my_network.pt" in said
-    loaded = names["network"]
+    loaded = names["saved"]
     assert loaded.categories == ["first", "second"] and loaded.pixels == 64
     assert sum(probability for _, probability in loaded.classify(names["photo"])) == pytest.approx(1)
     assert set(names["lines"]) == {"first", "second"}  # what the process without the course printed
