@@ -1,7 +1,7 @@
 """CIFAR-10 by the recipe of the ResNet paper (section 4.2 of arXiv:1512.03385), and a record of it in small.
 
 `python -m helpers.recorded.cifar [FILE]` adds to cifar.csv the runs that it lacks: plain and residual networks of 20
-and 56 layers with half the paper's channels, each at its own best learning rate, ten epochs long: some three hours of
+and 56 layers with half the paper's channels, each at its own best learning rate, ten epochs long: some two hours of
 one core of a CPU. FILE holds CIFAR-10 as JPEGs (`load`); without it torchvision downloads CIFAR-10.
 """
 
@@ -31,7 +31,7 @@ FILE = Path(__file__).with_suffix(".csv")
 NETWORKS = tuple(itertools.product(("plain", "residual"), (20, 56)))
 WIDTH, EPOCH = 8, 390  # channels of the first stage (the paper: 16); steps in an epoch
 EPOCHS, TRIAL_EPOCHS = 10, 2  # of a reported run, and of one that chooses the learning rate
-RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
+RATES = (0.01, 0.03, 0.1, 0.3)
 CHOOSING, REPORTING = 0, (1, 2)  # seeds
 COLUMNS = ["kind", "depth", "lr", "seed", "step", "train_loss", "train_error", "test_error"]
 
@@ -101,6 +101,7 @@ def measure(kind: str, depth: int, lr: float, seed: int, sets: tuple[Images, Ima
     """
     device.seed(seed)
     model = SmallResNet(depth, residual=kind == "residual", width=WIDTH)
+    model.to(memory_format=torch.channels_last)  # a third faster on a CPU
     run = {"kind": kind, "depth": depth, "lr": lr, "seed": seed}
     try:
         history = train(model, *sets, lr=lr, steps=epochs * EPOCH, measure_every=2 * EPOCH, seed=seed)

@@ -191,6 +191,29 @@ def test_the_notebooks_full_size_cell_trains_plain_and_residual(made_up, capsys)
 # ---- the record, and the claims that rest on it ----
 
 
+def test_the_record_of_cifar_10_is_complete_and_each_learning_rate_lies_inside_its_grid():
+    known = cifar.read()
+    assert cifar.wanted(known) == []
+    for kind, depth in cifar.NETWORKS:
+        assert cifar.RATES[0] < cifar.best_lr(known, kind, depth) < cifar.RATES[-1]
+        runs = known.query("kind == @kind and depth == @depth and seed in @cifar.REPORTING")
+        assert set(runs["lr"]) == {cifar.best_lr(known, kind, depth)}
+        assert sorted(set(runs["step"])) == [2 * number * cifar.EPOCH for number in range(1, 6)]
+
+
+def test_a_run_of_cifar_10_is_measured_on_all_images_after_each_two_epochs(made_up, monkeypatch):
+    monkeypatch.setattr(cifar, "EPOCH", 1)
+    sets = cifar.load()
+    rows, again = (cifar.measure("residual", 8, 0.1, 1, sets, epochs=4) for _ in range(2))
+    assert [row["step"] for row in rows] == [2, 4]
+    for row in rows:
+        for error, count in (("train_error", 40), ("test_error", 20)):
+            assert count * row[error] == pytest.approx(round(count * row[error]), abs=1e-3)
+    assert rows[-1]["train_loss"] == pytest.approx(again[-1]["train_loss"], rel=1e-3)
+    [exploded] = cifar.measure("plain", 8, 1e30, 1, sets, epochs=4)
+    assert exploded["train_loss"] == float("inf") and "test_error" not in exploded
+
+
 def test_recorded_runs_come_out_again():
     known = record.read()
     [wanted] = known.query("experiment == 'rates' and kind == 'plain' and depth == 8 and lr == 0.003")["train_loss"]
@@ -207,7 +230,8 @@ def test_the_record_is_complete_and_each_best_rate_lies_inside_its_range():
     assert record.wanted(known) == []
     for kind in record.KINDS:
         for depth in record.DEPTHS:
-            assert record.best_lr(known, "rates", kind, depth) not in (record.RATES[0], record.RATES[-1])
+            for experiment in ("rates", "all rates"):
+                assert record.best_lr(known, experiment, kind, depth) not in (record.RATES[0], record.RATES[-1])
     for depth in record.STACKS:
         ends = record.IDENTITY_RATES[0], record.IDENTITY_RATES[-1]
         assert record.best_lr(known, "identity", "plain", depth) not in ends
@@ -285,8 +309,9 @@ class Block(nn.Module):
         self.mistake = mistake
         bias = mistake == "bias"
         first, second = (1, stride) if mistake == "second stride" else (stride, 1)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, first, padding=1, bias=bias)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, second, padding=1, bias=bias)
+        padding = 0 if mistake == "no padding" else 1
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, first, padding=padding, bias=bias)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, second, padding=padding, bias=bias)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.bn2 = nn.BatchNorm2d(outputs) if mistake != "one norm" else nn.Identity()
         conditions = {
@@ -346,6 +371,10 @@ def shared_blocks(shallow, deep):
     return deep
 
 
+def in_training_mode(shallow, deep):
+    return grown()(shallow, deep).train()
+
+
 def borrowed_forward(shallow, deep):
     deep.forward = shallow.forward
     return deep
@@ -403,6 +432,7 @@ WRONG = [
     (exercises.residual_block, block("no last relu"), "the last ReLU is missing"),
     (exercises.residual_block, block("no relu between"), "no ReLU between the convolutions"),
     (exercises.residual_block, block("second stride"), "the result is not relu(F(x) + x)"),
+    (exercises.residual_block, block("no padding"), "are both 3x3 padded by 1?"),
     (exercises.residual_block, block("stride alone"), "from 4 to 6 channels with stride 1 it stops"),
     (exercises.residual_block, block("channels alone"), "from 4 to 4 channels with stride 2 it stops"),
     (exercises.residual_block, block("both at once"), "from 4 to 6 channels with stride 1 it stops"),
@@ -507,6 +537,7 @@ def last_two_take_over(shallow, deep):
         (exercises.residual_block, Sliced),
         (exercises.residual_block, TwoAttributes),
         (exercises.deeper, last_two_take_over),
+        (exercises.deeper, in_training_mode),
     ],
 )
 def test_other_right_ways_are_right(check, answer, capsys):

@@ -46,7 +46,9 @@ def residual_block(answer: Callable[[int, int, int], nn.Module]) -> str:
             used = weights_in_use(block, x)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise Wrong(f"{case} it stops ({reason}): does x need a projection there, with the same stride?") from error
+            same = stride == 1 and inputs == outputs
+            why = "are both 3x3 padded by 1?" if same else "does x need a projection there, with the same stride?"
+            raise Wrong(f"{case} it stops ({reason}): {why}") from error
         wanted = sorted(weights_in_use(right, x), key=torch.numel, reverse=True)
         used.sort(key=torch.numel, reverse=True)  # a projection may come first or last
         kernels = [list(each.shape) for each in used if each.numel() > outputs]
@@ -67,7 +69,8 @@ def residual_block(answer: Callable[[int, int, int], nn.Module]) -> str:
             ("the last ReLU is missing: the sum passes it.", branch + skip),
             ("there is no ReLU between the convolutions.", F.relu(linear + skip)),
         ]
-        otherwise = f"{case} the result is not relu(F(x) + x), F(x) = 3x3 with the stride, norm, ReLU, 3x3, norm of x."
+        f_of_x = "F(x) = 3x3 with the stride, norm (PyTorch's eps), ReLU, 3x3, norm"
+        otherwise = f"{case} the result is not relu(F(x) + x), {f_of_x}."
         name_the_mistake(block(x.clone()), right(x), mistakes, otherwise)
     return "the block that starts stage 2 of ResNet-18 and ResNet-34, with 230,144 parameters."
 
@@ -83,14 +86,15 @@ def deeper(answer: Callable[[SmallResNet, SmallResNet], SmallResNet]) -> str:
                 tensor.uniform_(0.2, 1.2)
         images = torch.randn(4, 1, 12, 12)
     before = shallow(images)
-    grown = answer(shallow, deep)
+    grown = answer(shallow, deep).eval()
     layers = sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in grown.modules())
     require(layers == 26, f"the network that it returns has {layers} layers, not 26: change deep, and return that.")
     require(torch.equal(shallow(images), before), "the shallow network has changed too: copy its parameters.")
     if not close(grown(images), before):
         copied = grown.state_dict()
         for name, tensor in shallow.state_dict().items():
-            missing = f"{name} is not the shallow network's: load_state_dict copies all that a layer or a block has."
+            differs = f"the outputs differ. If the first blocks of deep are to be the copies: {name} is not"
+            missing = f"{differs} the shallow network's; load_state_dict copies all that a layer or a block has."
             require(torch.equal(copied[name], tensor), missing)
         raise Wrong(
             "the added blocks still add something to x (an identity kernel doubles it): gamma and beta of their last "

@@ -1,13 +1,15 @@
 """What is too slow to run live in 04, recorded: `python -m helpers.chapters.resnet.record` adds the runs that lack.
 
-Five experiments, half an hour of one core in all; errors and losses are those on all images of the set.
+Seven experiments, an hour of one core in all; errors and losses are those on all images of the set.
 - "rates": each network at each of RATES, with the notebook's images and steps, to choose its learning rate by the
   training loss (seed 3);
-- "start": the same, and seeds 0 to 2 at the best rate, for 44 plain layers that begin with `near_identity`;
+- "common": residual networks with the same images and steps at one rate for all, COMMON (seeds 0 to 2);
+- "start": as "rates", and seeds 0 to 2 at the best rate, for 44 plain layers that begin with `near_identity`;
 - "long": plain networks at their best rate, with ten times the steps (seeds 0 to 2);
 - "identity": stacks of blocks trained to put out what they are given; the loss is the unexplained variance (seed 3
   chooses the rate, in a third of the steps; seeds 0 to 2 are reported);
-- "all": all 7,775 training images and 1,940 test images, 800 steps, one rate for all networks.
+- "all rates", "all": all 7,775 training images and 1,940 test images, 800 steps; the rates as in "rates", then seeds 0
+  to 2 at the best one.
 """
 
 import functools
@@ -27,7 +29,7 @@ FILE = Path(__file__).with_suffix(".csv")
 KINDS, DEPTHS, RATES = ("plain", "residual"), (8, 20, 44), (0.001, 0.003, 0.01, 0.03, 0.1)
 IMAGES, BATCH, STEPS, LONG = 512, 32, 192, 1920  # 12 and 120 epochs
 STACKS, IDENTITY_RATES, IDENTITY_STEPS = (2, 4, 8), (0.003, 0.01, 0.03, 0.1), 1500
-ALL_STEPS, ALL_RATE = 800, 0.003
+ALL_STEPS, COMMON = 800, 0.01
 CHOOSING, REPORTING = 3, (0, 1, 2)  # seeds
 COLUMNS = ["experiment", "kind", "depth", "lr", "seed", "step", "train_loss", "train_error", "test_error"]
 
@@ -103,7 +105,7 @@ def measure(experiment: str, kind: str, depth: int, lr: float, seed: int) -> pd.
         means = torch.tensor(learn_identity(kind, depth, lr, seed, steps)).view(-1, 25).mean(dim=1)
         rows = [(step, mean.item(), None, None) for step, mean in zip(range(25, steps + 1, 25), means, strict=True)]
     else:
-        settings = {"long": (LONG, 96), "all": (ALL_STEPS, 100, 7775)}
+        settings = {"long": (LONG, 96), "all": (ALL_STEPS, 100, 7775), "all rates": (ALL_STEPS, ALL_STEPS, 7775)}
         history = run(kind, depth, lr, seed, *settings.get(experiment, (STEPS, STEPS)))
         rows = [
             (step, train.loss, train.error, test.error)
@@ -115,7 +117,7 @@ def measure(experiment: str, kind: str, depth: int, lr: float, seed: int) -> pd.
 def wanted(known: pd.DataFrame) -> list[tuple[str, str, int, float, int]]:
     """The runs that the record lacks; first those that choose a rate."""
     done = set(known[COLUMNS[:5]].itertuples(index=False, name=None))
-    jobs = [("rates", *job, CHOOSING) for job in itertools.product(KINDS, DEPTHS, RATES)]
+    jobs = [(of, *job, CHOOSING) for of in ("rates", "all rates") for job in itertools.product(KINDS, DEPTHS, RATES)]
     jobs += [("start", "near identity", 44, lr, CHOOSING) for lr in RATES]
     jobs += [("identity", *job, CHOOSING) for job in itertools.product(KINDS, STACKS, IDENTITY_RATES)]
     if done.issuperset(jobs):
@@ -125,7 +127,11 @@ def wanted(known: pd.DataFrame) -> list[tuple[str, str, int, float, int]]:
                 for kind, depth in itertools.product(KINDS, STACKS)
             ]
             jobs.append(("start", "near identity", 44, best_lr(known, "start", "near identity", 44), seed))
-            jobs += [("all", kind, depth, ALL_RATE, seed) for kind, depth in itertools.product(KINDS, DEPTHS)]
+            jobs += [
+                ("all", kind, depth, best_lr(known, "all rates", kind, depth), seed)
+                for kind, depth in itertools.product(KINDS, DEPTHS)
+            ]
+            jobs += [("common", "residual", depth, COMMON, seed) for depth in DEPTHS]
             jobs += [("long", "plain", depth, best_lr(known, "rates", "plain", depth), seed) for depth in DEPTHS]
     return [job for job in jobs if job not in done]
 
