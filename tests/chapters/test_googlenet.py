@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import re
 
 import matplotlib.pyplot as plt
@@ -331,6 +332,12 @@ def in_a_corner(one, three, five):
 WRONG = [
     (exercises.one_by_one, lambda x, weight, bias: per_pixel(x, weight, None), "the bias is forgotten"),
     (exercises.one_by_one, lambda x, weight, bias: per_pixel(x, weight.T, bias), "the wrong way round"),
+    (exercises.one_by_one, lambda x, weight, bias: per_pixel(x, weight, None) + bias, "along the width"),
+    (exercises.one_by_one, lambda *given: per_pixel(*given).relu(), "a ReLU follows"),
+    (exercises.one_by_one, lambda x, w, b: per_pixel(x, w, 2 * b), "the bias counts twice"),
+    (exercises.one_by_one, lambda *given: per_pixel(*given)[:1], "of 2 images it gives 1"),
+    (exercises.one_by_one, lambda *given: per_pixel(*given).tolist(), "it returns a list"),
+    (exercises.one_by_one, lambda x, w, b: F.conv3d(x[None], w[None, ..., None, None], b), "that is a convolution"),
     (exercises.one_by_one, F.linear, "reads the width"),
     (exercises.one_by_one, reshaped, "reshape mixes them up"),
     (exercises.one_by_one, lambda *given: per_pixel(*given).permute(0, 2, 3, 1), "back to dimension 1"),
@@ -402,14 +409,15 @@ def test_a_right_answer_is_right_in_any_style(check, answer, capsys):
 # ---- the records ----
 
 
-def test_every_recorded_learning_rate_lies_inside_its_grid():
+def test_the_record_is_complete_and_every_learning_rate_lies_inside_its_grid():
     runs = needles.load()
-    for steps, network in {(run.steps, run.network) for run in runs.itertuples()}:
+    for steps, network in itertools.product(needles.BUDGETS, needles.NETWORKS):
         mine = runs[(runs["network"] == network) & (runs["steps"] == steps)]
-        tried = mine.loc[mine["part"] == "val", "lr"]
+        trials, tests = mine[mine["part"] == "val"], mine[mine["part"] == "test"]
         best = needles.best_lr(runs, network, steps)
-        assert tried.min() < best < tried.max() and len(tried) >= 3
-        assert set(mine.loc[mine["part"] == "test", "lr"]) == {best}
+        assert trials["lr"].min() < best < trials["lr"].max() and trials["lr"].nunique() >= 4
+        assert set(trials["seed"]) == set(needles.CHOOSING[steps])
+        assert sorted(tests["seed"]) == list(needles.REPORTING) and set(tests["lr"]) == {best}
 
 
 def test_the_record_can_be_repeated():

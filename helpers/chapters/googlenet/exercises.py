@@ -19,7 +19,8 @@ class NoConvolution(TorchFunctionMode):
     """A context in which a convolution of PyTorch is a wrong answer."""
 
     def __torch_function__(self, function: Callable, types: Any, arguments: tuple = (), options: Any = None) -> Any:
-        require(function not in (torch.conv2d, torch.conv1d), "that is a convolution: do it with F.linear, or with @.")
+        convolves = "conv" in getattr(function, "__name__", "")
+        require(not convolves, "that is a convolution: do it with F.linear, or with @.")
         return function(*arguments, **(options or {}))
 
 
@@ -30,12 +31,17 @@ def one_by_one(answer: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torc
         x, weight, bias = torch.randn(2, 4, 5, 4), torch.randn(4, 4), torch.randn(4)
     with NoConvolution():
         given, fewer = answer(x, weight, bias), None
+    require(isinstance(given, torch.Tensor), f"it returns a {type(given).__name__}, not a tensor.")
     wanted = F.conv2d(x, weight[..., None, None], bias)
+    require(len(given) == len(x), f"of {len(x)} images it gives {len(given)}.")
     exchanged = given.shape == wanted.transpose(2, 3).shape
     require(not exchanged, f"the shape is {list(given.shape)}: height and width have changed places.")
     require(given.shape == wanted.shape, f"the shape is {list(given.shape)}: bring the channels back to dimension 1.")
     mistakes = [
         ("the bias is forgotten.", wanted - bias[:, None, None]),
+        ("the bias runs along the width: give it the shape [outputs, 1, 1].", wanted - bias[:, None, None] + bias),
+        ("the bias counts twice.", wanted + bias[:, None, None]),
+        ("a ReLU follows: the convolution alone has none.", F.relu(wanted)),
         ("the weight is used the wrong way round: it is [outputs, C].", F.conv2d(x, weight.T[..., None, None], bias)),
         ("the layer reads the width, not the channels: permute them to the end.", F.linear(x, weight, bias)),
     ]

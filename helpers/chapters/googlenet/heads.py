@@ -34,7 +34,7 @@ class Deep(nn.Module):
 
     @staticmethod
     def six_layers(inputs: int, start: str) -> nn.Sequential:
-        """Six convolutions with their ReLU, initialized as `start` says."""
+        """Six convolutions with their ReLU; Xavier is Glorot's, which is Caffe's from 16 channels to 16."""
         layers = nn.Sequential()
         for number in range(6):
             conv = nn.Conv2d(16 if number else inputs, 16, kernel_size=3, padding=1)
