@@ -1,20 +1,26 @@
-"""05: MobileNet against the paper's tables, the parts that EfficientNet-Lite0 shares, the explorer, the exercises."""
+"""05: MobileNet against the paper's tables, the parts that EfficientNet-Lite0 shares, the record, the timing cells on
+other kernels, the explorer, the exercises."""
 
+import copy
+import functools
 import time
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers import counting, plotting, timing
+from helpers import ROOT, catalogue, counting, plotting, pretrained, timing
 from helpers.architectures import efficientnet, mobilenet
-from helpers.chapters.mobilenets import exercises, explorer
+from helpers.chapters.mobilenets import exercises, explorer, paper, record
 from helpers.errors import CourseError
 
 DENSE = {"block": mobilenet.conv_norm_act}
+CELLS = nbformat.read(ROOT / "notebooks/05_mobilenets.ipynb", as_version=4).cells
 
 
 def count(options, side=224):
@@ -122,6 +128,105 @@ def test_timing_gives_the_threads_back_and_keeps_no_gradients():
         torch.set_num_threads(before)
 
 
+# ---- the record, and the cells of the notebook ----
+
+
+def code(first, last=""):
+    """The code of the notebook's cells from the first one that has `first` in it to the first later one with `last`."""
+    start = next(number for number, cell in enumerate(CELLS) if first in cell.source)
+    end = next(number for number, cell in enumerate(CELLS) if number >= start and (last or first) in cell.source)
+    return "\n".join(cell.source for cell in CELLS[start : end + 1] if cell.cell_type == "code")
+
+
+def test_each_network_was_recorded_and_has_its_best_learning_rate_inside_the_grid():
+    known = record.read()
+    for kind in record.KINDS:
+        of = known[known.kind == kind]
+        assert set(of[of.seed == record.CHOOSING].lr) == set(record.RATES)
+        assert min(record.RATES) < record.best_lr(known, kind) < max(record.RATES)
+        reported = of[of.seed != record.CHOOSING]
+        assert set(reported[reported.epochs == record.EPOCHS].seed) == set(record.REPORTING)
+        assert 0 in set(reported[reported.epochs == record.LONG].seed)
+        assert set(reported.lr) == {record.best_lr(known, kind)}
+
+
+def test_a_part_of_the_record_repeats():
+    known = record.read()
+    lr = record.best_lr(known, "thin dense")
+    of = (known.kind == "thin dense") & (known.seed == 0) & (known.epochs == record.EPOCHS)
+    found = record.measure(record.EPOCHS, "thin dense", lr, seed=0)
+    assert found["test_error"] == pytest.approx(known[of].test_error.item(), abs=0.015)
+
+
+def test_no_image_serves_two_purposes():
+    parts = [{image.numpy().tobytes() for image in images} for images, _ in record.parts()]
+    assert [len(part) for part in parts] == [3110, 1555, 1941] and len(set.union(*parts)) == sum(map(len, parts))
+
+
+@pytest.mark.parametrize("kind", record.KINDS)
+def test_the_notebook_trains_as_the_record_does(kind, monkeypatch):
+    images, labels = (part[:96] for part in record.parts()[0])
+    monkeypatch.setattr(record, "parts", lambda: [(images, labels)])
+    names = {"nn": nn, "F": F, "torch": torch, "images": images, "labels": labels}
+    layer = code("def layer(").partition("def layer(")
+    exec(layer[1] + layer[2] + "\n" + code("def build(") + "\n" + code("def fit("), names)
+    torch.manual_seed(0)
+    own = names["build"](kind)
+    names["fit"](own, lr=0.01)
+    recorded = record.run(kind, lr=0.01, seed=0, epochs=3)
+    for found, wanted in zip(own.state_dict().values(), recorded.state_dict().values(), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_thin_dense_costs_a_little_more_than_separable():
+    thin, separable = (
+        counting.totals(counting.count(record.build(kind), (1, 28, 28))) for kind in ("thin dense", "separable")
+    )
+    assert 1 < thin.mult_adds / separable.mult_adds < 1.06 and 1 < thin.parameters / separable.parameters < 1.06
+
+
+def test_the_claim_of_the_trade_off_can_fail():
+    known = record.read()
+    known = known[known.seed != record.CHOOSING].assign(accuracy=lambda rows: 100 * (1 - rows.test_error))
+    longer = known.groupby(["epochs", "kind"])["accuracy"].agg(["min", "mean", "max"])
+    live = longer.loc[record.EPOCHS, ["mean"]].set_axis(["live, accuracy, %"], axis="columns")
+    source = next(cell.source for cell in CELLS if "claim:mobilenet-tradeoff" in cell.metadata.get("tags", []))
+    exec(source, {"live": live, "longer": longer})
+    exchange = {"thin dense": "separable", "separable": "thin dense"}
+    with pytest.raises(AssertionError):
+        exec(source, {"live": live.rename(exchange), "longer": longer})
+    with pytest.raises(AssertionError):
+        exec(source, {"live": live, "longer": longer.rename(exchange, level="kind")})
+
+
+@pytest.mark.parametrize("threads, mkldnn", [(2, True), (1, False)])
+def test_what_is_said_of_time_holds_on_other_kernels(threads, mkldnn, monkeypatch):
+    """The cells that time, from section 9's first to the claims; with one round each, to be quick."""
+    few, was_on, before = timing.cpu_time, torch.backends.mkldnn.enabled, torch.get_num_threads()
+    monkeypatch.setattr(timing, "cpu_time", lambda calls, rounds=1: few(calls, rounds=1))
+    source = code("def prepared(", "fold_seconds") + "\n" + code("def design(", "per_mult_add")
+    source += "\n" + code("rows = []\nfor (width, side)") + "\n" + code("plain = (", "is_mobile = ")
+    source += "\n" + code("alexnet = profile")
+    networks = {name: pretrained.load(name) for name in pretrained.EMBEDDED}
+    names = {"copy": copy, "functools": functools, "np": np, "pd": pd, "plt": plt, "torch": torch, "nn": nn}
+    names |= {"catalogue": catalogue, "counting": counting, "mobilenet": mobilenet, "plotting": plotting}
+    names |= {"timing": timing, "explorer": explorer, "paper": paper, "DENSE": DENSE}
+    names |= {"pretrained_networks": networks, "efficient": networks["efficientnet_lite0"]}
+    explorer.measure.cache_clear()
+    torch.backends.mkldnn.enabled = mkldnn
+    torch.set_num_threads(threads)
+    try:
+        exec(source, names)
+    finally:
+        torch.backends.mkldnn.enabled = was_on
+        torch.set_num_threads(before)
+        explorer.measure.cache_clear()
+    [claim] = [cell.source for cell in CELLS if "claim:mobilenet-realtime" in cell.metadata.get("tags", [])]
+    exec(claim, names)
+    with pytest.raises(AssertionError):
+        exec(claim, names | {"frames": 1 / names["frames"]})
+
+
 # ---- the explorer ----
 
 
@@ -147,8 +252,8 @@ def test_the_explorer_draws_every_extreme_and_the_same_picture_again(width, reso
     bars, title = panels(explorer.smaller_mobilenet(width, resolution))
     full, yours = bars.pop("milliseconds")
     assert yours == full if (width, resolution) == (1.0, 224) else yours < 0.6 * full
-    assert bars["parameters, millions"] == pytest.approx([4.231976, parameters])
-    assert bars["mult-adds, millions"] == pytest.approx([568.740352, mult_adds])
+    assert bars["parameters, M"] == pytest.approx([4.231976, parameters])
+    assert bars["mult-adds, M"] == pytest.approx([568.740352, mult_adds])
     assert title.startswith(f"width {width:g}, resolution {resolution}: ")
     first, again = (plotting.png(explorer.smaller_mobilenet(width, resolution)) for _ in range(2))
     assert first == again

@@ -12,14 +12,17 @@ from helpers.chapters.mobilenets import paper
 
 @functools.cache  # one measurement per session, so that a setting gives the same picture again
 def measure(width: float, resolution: int) -> dict[str, float]:
-    """Parameters, multiply-adds and time of MobileNet, for one photograph on one CPU core; by the panel of each."""
+    """Parameters, numbers that its convolutions put out, multiply-adds and time of MobileNet, for one photograph on one
+    CPU core; by the panel of each."""
     model = MobileNet(width=width).eval().to(memory_format=torch.channels_last)
-    totals = counting.totals(counting.count(model, (3, resolution, resolution)))
+    rows = counting.count(model, (3, resolution, resolution))
+    totals, maps = counting.totals(rows), counting.totals(row for row in rows if row.kind == "SameConv2d")
     image = torch.zeros(1, 3, resolution, resolution).to(memory_format=torch.channels_last)
     [seconds] = timing.cpu_time({"": functools.partial(model, image)}, rounds=5).values()
     return {
-        "parameters, millions": totals.parameters / 1e6,
-        "mult-adds, millions": totals.mult_adds / 1e6,
+        "parameters, M": totals.parameters / 1e6,
+        "in maps, M": maps.activations / 1e6,
+        "mult-adds, M": totals.mult_adds / 1e6,
         "milliseconds": 1e3 * seconds,
     }
 
