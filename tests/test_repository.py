@@ -244,7 +244,7 @@ def test_nbval_does_without_pytests_old_paths(tmp_path):
 def test_check_of_the_machine_finds_all_here():
     findings = machine.check()
     assert not [finding for finding in findings if finding.state == machine.MISSING]
-    assert {"Python", "packages", "memory", "accelerator", "animal silhouettes"} <= {each.what for each in findings}
+    assert {"Python", "packages", "memory", "GPU", "time", "animal silhouettes"} <= {each.what for each in findings}
     assert machine.report(findings).endswith("This machine has what the course needs.")
 
 
