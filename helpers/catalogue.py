@@ -16,13 +16,14 @@ class Entry(NamedTuple):
 
     name: str  # as torchvision or `pretrained` calls it
     family: str  # one of FAMILIES
-    year: int  # of the paper
+    year: int  # of the paper; of EfficientNet-Lite0, the release
     depth: int  # layers with weights on the longest way through the network
     parameters: int
     mult_adds: float  # multiply-adds for one photograph of 224 x 224
     top_1: float  # error, from 0 to 1
     top_5: float | None  # error; None where we know of no published number
     mebibytes: float  # the file of weights, in 2^20 bytes
+    recipe: str  # by which the weights of these errors were trained
 
 
 FAMILIES = {
@@ -32,16 +33,26 @@ FAMILIES = {
     "ResNet": (2015, ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]),
     "MobileNet": (2018, ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]),
     "SqueezeNet": (2016, ["squeezenet1_1"]),
-    "EfficientNet": (2019, ["efficientnet_lite0"]),
+    "EfficientNet": (2020, ["efficientnet_lite0"]),
 }
 YEARS = {"mobilenet_v3_small": 2019, "mobilenet_v3_large": 2019}  # where a member is younger than its family
+USUAL = "torchvision, 90 epochs"  # for most; by the README of references/classification in torchvision's repository
+RECIPES = {
+    "googlenet": "TensorFlow's weights",
+    "mobilenet_v2": "torchvision, 300 epochs",
+    "mobilenet_v3_small": "600 epochs, AutoAugment",
+    "mobilenet_v3_large": "600 epochs, AutoAugment",
+    "squeezenet1_1": "torchvision, its own recipe",  # github.com/pytorch/vision/pull/49#issuecomment-277560717
+    "efficientnet_lite0": "its authors'",
+}
 
 
 def entries() -> list[Entry]:
     """All networks of FAMILIES, live from torchvision's metadata of the V1 weights.
 
-    V1 is one plain training recipe for all architectures. V2 is a longer, better recipe that only some of them got:
-    comparing across the two would compare recipes.
+    V1 is not one training recipe: see RECIPES. V2 is a longer, better one that only some networks got. Where two
+    networks' recipes differ, a comparison compares them too. SqueezeNet's errors are torchvision's, whose weights are
+    others than the embedded ones.
     """
     return [_entry(name, family, YEARS.get(name, year)) for family, (year, names) in FAMILIES.items() for name in names]
 
@@ -53,11 +64,13 @@ def _entry(name: str, family: str, year: int) -> Entry:
         embedded = pretrained.EMBEDDED[name]
         size = (files.package_folder(embedded.folder) / embedded.file).stat().st_size / 2**20
         # Top-1 75.1 %: github.com/tensorflow/tpu, models/official/efficientnet/lite.
-        return Entry(name, family, year, depth, totals.parameters, totals.mult_adds, 1 - 0.751, None, size)
+        errors = (1 - 0.751, None)
+        return Entry(name, family, year, depth, totals.parameters, totals.mult_adds, *errors, size, RECIPES[name])
     meta = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta
     accuracy = meta["_metrics"]["ImageNet-1K"]
     errors = [1 - accuracy[key] / 100 for key in ("acc@1", "acc@5")]
-    return Entry(name, family, year, depth, meta["num_params"], meta["_ops"] * 1e9, *errors, meta["_file_size"])
+    recipe = RECIPES.get(name, USUAL)
+    return Entry(name, family, year, depth, meta["num_params"], meta["_ops"] * 1e9, *errors, meta["_file_size"], recipe)
 
 
 def build(name: str, device: str = "meta") -> nn.Module:

@@ -6,14 +6,17 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from helpers import plotting
-from helpers.catalogue import FAMILIES, Entry
+from helpers.catalogue import FAMILIES, USUAL, Entry
 
 COLOURS = [getattr(plotting, name) for name in ("BLUE", "ORANGE", "GREEN", "RED", "PURPLE", "SKY", "GREY")]
 FAMILY_STYLE = dict(zip(FAMILIES, zip(COLOURS, "sDo^vPX", strict=True), strict=True))  # a colour and a marker for each
 
 
 def accuracy_against_mult_adds(entries: Sequence[Entry]) -> Figure:
-    """Top-1 accuracy against multiply-adds for one photograph; the area of a mark grows with the parameters."""
+    """Top-1 accuracy against multiply-adds for one photograph; the area of a disc grows with the parameters.
+
+    A mark is filled where the weights were trained by the usual recipe, and hollow where they were by a different one.
+    """
     fig, ax = plt.subplots(figsize=(11, 6.5))
     for family, (colour, marker) in FAMILY_STYLE.items():
         members = sorted((entry for entry in entries if entry.family == family), key=lambda entry: entry.mult_adds)
@@ -21,7 +24,8 @@ def accuracy_against_mult_adds(entries: Sequence[Entry]) -> Figure:
         ax.plot(xs, ys, color=colour, linestyle="-", lw=1.5)
         sizes = [8 * entry.parameters / 1e6 for entry in members]
         ax.scatter(xs, ys, sizes, color=colour, alpha=0.5)
-        ax.scatter(xs, ys, 40, color=colour, marker=marker, edgecolor="black", zorder=3)
+        fills = [colour if entry.recipe == USUAL else "white" for entry in members]
+        ax.scatter(xs, ys, 60, c=fills, marker=marker, edgecolor="black", zorder=3)
         down = -34 if family in ("AlexNet", "VGG", "GoogLeNet", "SqueezeNet") else 16
         ax.annotate(family, (xs[0], ys[0]), (0, down), textcoords="offset points", ha="center")
     ax.set(
@@ -34,7 +38,7 @@ def accuracy_against_mult_adds(entries: Sequence[Entry]) -> Figure:
     ax.set_xticks([0.05, 0.1, 0.3, 1, 3, 10, 20], ["0.05", "0.1", "0.3", "1", "3", "10", "20"])
     ax.minorticks_off()
     ax.grid(visible=True)
-    ax.set_title("Area: parameters")
+    ax.set_title("Disc: parameters. Hollow mark: a different training recipe")
     return fig
 
 

@@ -13,7 +13,8 @@ from images.drawing.shapes import block
 
 def classification_performance() -> Figure:
     """Bars of the top-5 error of ILSVRC's winners: about 28 % and 26 % without a network in 2010 and 2011, 16 % for
-    AlexNet in 2012, then 12 %, 7 % for GoogLeNet and 4 % for ResNet in 2015, below a line for one trained person."""
+    AlexNet's 5 networks in 2012, then 12 %, 7 % for GoogLeNet's 7 networks and 4 % for an ensemble of ResNets in 2015,
+    below a line for one trained person."""
     return figures.winners(figures.WINNERS)
 
 

@@ -9,9 +9,10 @@ from images.drawing.shapes import bar
 
 
 def vgg() -> Figure:
-    """VGG-16 from left to right, a bar for each layer, as high as its map is wide: two convolutions to 64 channels at
-    224 x 224, two to 128 at 112, three to 256 at 56, three to 512 at 28, three to 512 at 14, with a pooling after
-    each group that halves the map, then three fully connected layers of 4096, 4096 and 1000 units."""
+    """VGG-16 from left to right, a bar for each layer. Those of convolutions and poolings are as high as their map is
+    wide: two convolutions to 64 channels at 224 x 224, two to 128 at 112, three to 256 at 56, three to 512 at 28, three
+    to 512 at 14, with a pooling after each group that halves the map. Then three fully connected layers of 4096, 4096
+    and 1000 units."""
     figure, axes = plt.subplots(figsize=(13, 5.2))
     axes.axis("off")
     x, side = 0.0, 224

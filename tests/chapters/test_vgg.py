@@ -13,7 +13,7 @@ from helpers import counting
 from helpers.architectures import vgg
 from helpers.architectures.efficientnet import EfficientNetLite0
 from helpers.architectures.resnet import SmallResNet
-from helpers.chapters.vgg import exercises, explorer, receptive_field
+from helpers.chapters.vgg import exercises, explorer, receptive_field, record
 from helpers.errors import CourseError
 
 # ---- the networks ----
@@ -274,6 +274,21 @@ def field(start=1, wider=lambda kernel, dilation: (kernel - 1) * dilation, late=
     return answer
 
 
+def backwards(layers):
+    size = 1
+    for kernel, stride, dilation in reversed(layers):
+        size = (size - 1) * stride + (kernel - 1) * dilation + 1
+    return size
+
+
+def using_up(layers):
+    size, jump = 1, 1
+    while layers:
+        kernel, stride, dilation = layers.pop(0)
+        size, jump = size + (kernel - 1) * dilation * jump, jump * stride
+    return float(size)
+
+
 NOTHING, ONE_RELU, HALVE = nn.Identity(), nn.ReLU(), nn.MaxPool2d(2, 2)
 
 
@@ -330,6 +345,42 @@ class Raw(nn.Module):
         return F.max_pool2d(x, kernel_size=2)
 
 
+class PoolFirst(nn.Module):
+    """The pooling stands before the convolutions, which share a ReLU."""
+
+    def __init__(self, inputs, outputs, depth):
+        super().__init__()
+        self.pool, self.relu = nn.MaxPool2d(2), nn.ReLU()
+        self.body = nn.Sequential(
+            *[nn.Conv2d(inputs if n == 0 else outputs, outputs, 3, padding=1) for n in range(depth)]
+        )
+
+    def forward(self, x):
+        for convolution in self.body:
+            x = self.relu(convolution(x))
+        return self.pool(x)
+
+
+def zero_padded(reads, outputs, **options):
+    return nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(reads, outputs, 3))
+
+
+def no_third_relu(inputs, outputs, depth):
+    layers = list(block()(inputs, outputs, depth))
+    return nn.Sequential(*layers[:5], *layers[6:])
+
+
+class NoThirdRelu(Loop):
+    def forward(self, x):
+        for number, convolution in enumerate(self.convolutions):
+            x = convolution(x) if number == 2 else torch.relu(convolution(x))
+        return F.max_pool2d(x, 2)
+
+
+def followed_by(layer):
+    return lambda *sizes: nn.Sequential(block()(*sizes), layer)
+
+
 def lazy(reads, outputs, **options):
     return nn.LazyConv2d(outputs, **options)
 
@@ -363,6 +414,44 @@ def converted(view=lambda weight, channels, side: weight.view(-1, channels, side
     return answer
 
 
+def loaded(linear, channels, side):
+    convolution = nn.Conv2d(channels, linear.out_features, (side, side))
+    weight = linear.weight.unflatten(1, (channels, side, side))
+    convolution.load_state_dict({"weight": weight, "bias": linear.bias})
+    return convolution
+
+
+def by_data(linear, channels, side):
+    convolution = nn.Conv2d(channels, len(linear.bias), side)
+    convolution.weight.data = linear.weight.data.reshape(-1, channels, side, side)
+    convolution.bias.data = linear.bias.data
+    return convolution
+
+
+def probed(linear, channels, side):
+    """The weights found by asking linear for each unit vector."""
+    convolution = nn.Conv2d(channels, linear.out_features, side).requires_grad_(False)
+    units = torch.eye(linear.in_features)
+    convolution.bias.copy_(linear(0 * units[0]))
+    columns = linear(units) - convolution.bias
+    convolution.weight.copy_(columns.T.reshape(convolution.weight.shape))
+    return convolution
+
+
+class Subclass(nn.Conv2d):
+    def __init__(self, linear, channels, side):
+        super().__init__(channels, linear.out_features, side)
+        self.weight = nn.Parameter(linear.weight.detach().view_as(self.weight))
+        self.bias = nn.Parameter(linear.bias.detach())
+
+
+def for_one_shape(linear, channels, side):
+    convolution = nn.Conv2d(4, 5, 3).requires_grad_(False)
+    convolution.weight.copy_(linear.weight.view(5, 4, 3, 3))
+    convolution.bias.copy_(linear.bias)
+    return convolution
+
+
 class Patches(nn.Module):
     """Without a convolution: linear on each patch."""
 
@@ -389,6 +478,14 @@ RIGHT = {
     "padding same": (exercises.vgg_block, block(padding="same")),
     "pooling (2, 2)": (exercises.vgg_block, block(pool=nn.MaxPool2d((2, 2)))),
     "stride (2, 2)": (exercises.vgg_block, block(pool=nn.MaxPool2d(2, stride=(2, 2)))),
+    "pooling declared first": (exercises.vgg_block, PoolFirst),
+    "a ring of zeros as a layer": (exercises.vgg_block, block(zero_padded)),
+    "unflatten and load_state_dict": (exercises.as_convolution, loaded),
+    "data": (exercises.as_convolution, by_data),
+    "unit vectors": (exercises.as_convolution, probed),
+    "a subclass": (exercises.as_convolution, Subclass),
+    "a recurrence from the last layer back": (exercises.receptive_field, backwards),
+    "a list that is used up": (exercises.receptive_field, using_up),
     "linear on patches": (exercises.as_convolution, Patches),
     "a convolution in a Sequential": (exercises.as_convolution, lambda *asked: nn.Sequential(converted()(*asked))),
 }
@@ -399,13 +496,21 @@ WRONG = [
     (exercises.receptive_field, field(late=True), "multiply after adding"),
     (exercises.receptive_field, field(jumps=lambda jump, stride: 1), "keep count of it"),
     (exercises.receptive_field, field(jumps=lambda jump, stride: stride), "strides multiply"),
-    (exercises.receptive_field, field(wider=lambda kernel, dilation: kernel - 1), "a dilation of 2 spreads"),
+    (exercises.receptive_field, field(wider=lambda kernel, dilation: kernel - 1), "a dilation of 3 spreads"),
     (exercises.vgg_block, NeverApplied, "no ReLU is applied"),
     (exercises.vgg_block, block(relu=NOTHING, pool=nn.Sequential(ONE_RELU, HALVE)), "one ReLU, at the end"),
     (exercises.vgg_block, block(pool=NOTHING), "there is no pooling"),
     (exercises.vgg_block, block(pool=nn.MaxPool2d(3, 2)), "its numbers are not those"),
     (exercises.vgg_block, block(padding=0), "needs padding=1"),
     (exercises.vgg_block, block(relu=nn.LeakyReLU(0.1)), "its numbers are not those"),
+    (exercises.vgg_block, no_third_relu, "the last convolution has no ReLU"),
+    (exercises.vgg_block, NoThirdRelu, "the last convolution has no ReLU"),
+    (exercises.vgg_block, block(dilation=2, padding="same"), "its numbers are not those"),
+    (exercises.vgg_block, block(padding_mode="circular"), "its numbers are not those"),
+    (exercises.vgg_block, block(pool=nn.AvgPool2d(2)), "its numbers are not those"),
+    (exercises.vgg_block, followed_by(nn.Sigmoid()), "its numbers are not those"),
+    (exercises.vgg_block, followed_by(nn.LocalResponseNorm(5)), "its numbers are not those"),
+    (exercises.vgg_block, followed_by(nn.Dropout()), "leave dropout out"),
     (exercises.vgg_block, one_kernel_for_all_but_the_first, "one for each convolution"),
     (exercises.vgg_block, block(kernel_size=5, padding=2), "the kernels are [[8, 3, 5, 5], [8, 8, 5, 5]], not"),
     (exercises.vgg_block, block(bias=False), "2 convolutions use 0 vectors"),
@@ -419,8 +524,16 @@ WRONG = [
         "flatten runs channel by channel",
     ),
     (exercises.as_convolution, converted(padding=1), "there is padding"),
-    (exercises.as_convolution, lambda linear, channels, side: nn.Conv2d(channels, 5, side), "copy its weights"),
+    (
+        exercises.as_convolution,
+        lambda linear, channels, side: nn.Conv2d(channels, linear.out_features, side),
+        "does each",
+    ),
     (exercises.as_convolution, converted(lambda weight, channels, side: weight.view(5, 4, 3, 3)), "RuntimeError"),
+    (exercises.as_convolution, for_one_shape, "RuntimeError"),
+    (exercises.as_convolution, converted(lambda weight, c, s: weight.view(-1, c, s, s).mT), "rows and columns are"),
+    (exercises.as_convolution, converted(lambda weight, c, s: weight.view(-1, c, s, s).flip(1)), "does each weight"),
+    (exercises.as_convolution, converted(dilation=2), "there is a dilation"),
     (exercises.as_convolution, without_no_grad, "stops with RuntimeError"),
 ]
 
@@ -443,6 +556,9 @@ def test_a_wrong_answer_is_told_its_likely_mistake(check, answer, mistake, tells
         (lambda s, d: s, lambda k, d, j: (k - 1) * (d if d > 1 else j)),
         (lambda s, d: s, lambda k, d, j: (k - 1) * j + (d - 1) * 2),
         (lambda s, d: min(s, 2), lambda k, d, j: (k - 1) * d * j),
+        (lambda s, d: s, lambda k, d, j: (k - 1) * j + (k - 1) * (d - 1)),
+        (lambda s, d: s, lambda k, d, j: (k - 1) * max(d, j)),
+        (lambda s, d: s, lambda k, d, j: (k - 1) + 2 * (d - 1)),
     ],
 )
 def test_a_recurrence_that_fits_simple_layers_alone_is_refused(capsys, step, spread):
@@ -458,10 +574,46 @@ def test_a_recurrence_that_fits_simple_layers_alone_is_refused(capsys, step, spr
 
 def test_a_convolution_that_overwrites_the_linear_layer_is_refused(capsys):
     def answer(linear, channels, side):
-        convolution = nn.Conv2d(channels, 5, side).requires_grad_(False)
+        convolution = nn.Conv2d(channels, linear.out_features, side).requires_grad_(False)
         linear.weight.copy_(convolution.weight.flatten(1))
         linear.bias.copy_(convolution.bias)
         return convolution
 
     exercises.as_convolution(answer)
     assert capsys.readouterr().out.startswith("wrong")
+
+
+# ---- the record ----
+
+
+def test_the_record_is_complete_and_every_learning_rate_lies_inside_its_grid():
+    runs = record.load()
+    assert record.wanted(runs) == []
+    for network in record.NETWORKS:
+        tried = runs[(runs["network"] == network) & (runs["part"] == "val")]["lr"]
+        assert tried.nunique() >= 4 and tried.min() < record.best_lr(runs, network) < tried.max()
+
+
+def test_the_record_can_be_repeated():
+    runs = record.load().query("network == 'one 3x3' and seed == 0 and part == 'test'")
+    [kept] = runs.to_dict("records")
+    again = record.run("one 3x3", kept["lr"], seed=0)
+    assert again["error"] == pytest.approx(kept["error"], abs=0.02)
+    assert again["train_error"] == pytest.approx(kept["train_error"], abs=0.02)
+
+
+def test_networks_that_are_to_be_of_equal_size_are():
+    sizes = {name: counting.parameters(record.small_vgg(*setting)) for name, setting in record.NETWORKS.items()}
+    assert sizes["one 5x5, wider"] == pytest.approx(sizes["two 3x3"], rel=0.01)
+    assert sizes["two 3x3, no ReLU between"] == sizes["two 3x3"]
+
+
+def test_without_a_relu_between_them_two_kernels_are_linear_up_to_the_last():
+    model = record.small_vgg(*record.NETWORKS["two 3x3, no ReLU between"])
+    kinds = [type(layer).__name__ for layer in model]
+    assert kinds == ["Conv2d", "Conv2d", "ReLU", "MaxPool2d"] * 3 + ["Flatten", "Linear"]
+
+
+def test_no_image_is_in_two_parts():
+    parts = [{image.numpy().tobytes() for image in images} for images, _ in record.silhouettes().values()]
+    assert sum(map(len, parts)) == len(set.union(*parts))

@@ -31,7 +31,7 @@ def seen_by_one_unit(photo: Image.Image, kernel: int, stride: int, depth: int, d
     left.patches[-1].set(edgecolor=plotting.ORANGE, linewidth=3)
     margin = min(last.size // 2, size)  # a wider cut would only show more grey
     cut = TF.crop(TF.pad(photo * reached, [margin] * 4, fill=128), centre, centre, 2 * margin + 1, 2 * margin + 1)
-    gallery.show_photo(right, cut, f"what it sees; its neighbour: {last.jump} px on")
+    gallery.show_photo(right, cut, f"what it sees; its neighbor: {last.jump} px on")
     return fig
 
 

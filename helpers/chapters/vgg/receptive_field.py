@@ -13,7 +13,7 @@ from helpers.errors import CourseError
 
 
 class Field(NamedTuple):
-    """What a unit sees of the image: a square of `size` pixels; its neighbour's lies `jump` pixels further."""
+    """What a unit sees of the image: a square of `size` pixels; its neighbor's lies `jump` pixels further."""
 
     size: int
     jump: int
