@@ -1,6 +1,6 @@
-"""`python -m helpers`: what this machine has and lacks. `… classify FILE PHOTO…`: what networks say of photographs.
+"""`python -m helpers`: what this machine has and lacks, and how long the course computes on it.
 
-`… present 04`: a notebook as slides. `… publish`: the book.
+`… classify FILE PHOTO…`: what networks say of photographs. `… present 04`: a notebook as slides. `… publish`: the book.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from helpers.errors import CourseError
 
 
 def check() -> None:
-    """Print what this machine has and lacks; exit with 1 when something that is needed is missing."""
+    """Print what this machine has and lacks, and its speed; exit with 1 when something that is needed is missing."""
     findings = machine.check()
     print(machine.report(findings))
     sys.exit(any(finding.state == machine.MISSING for finding in findings))
@@ -40,7 +40,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the terminal has not
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("check", help="what this machine has and lacks (the default)")
+    commands.add_parser("check", help="what this machine has and lacks, and its speed (the default)")
     named = commands.add_parser("classify", help="what a network says of photographs")
     named.add_argument("network", help="a file that pretrained.save wrote, or a network's name: efficientnet_lite0")
     named.add_argument("photos", nargs="+", help="files of photographs")

@@ -1,12 +1,15 @@
-"""What this machine has and lacks for the course, and the cure for what it lacks."""
+"""What this machine has and lacks for the course, the cure for what it lacks, and how long the course computes here."""
 
 import contextlib
 import importlib.metadata
 import math
 import os
 import platform
+import re
 import shutil
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +25,8 @@ TO_OPEN = ("jupyterlab", "jupyterlab-slideshow")  # those of requirements.txt th
 INSTALL = f'run "{Path(sys.executable).name} -m pip install -r requirements.txt"'
 INSTALL_ALL = INSTALL.replace("requirements", "requirements-test")  # for the tests, and to publish the course
 CGROUPS = Path("/sys/fs/cgroup")
+WIDTH = 79  # of a terminal, and of a page of the book
+COURSE_MINUTES, PASS_SECONDS, MARGIN = 11, 0.100, (0.7, 1.4)  # all notebooks and `_computing` on one core, and how sure
 
 OK, OPTIONAL, MISSING = "ok", "optional", "missing"
 
@@ -36,7 +41,7 @@ class Finding(NamedTuple):
 
 
 def check() -> list[Finding]:
-    """Look at Python, packages, memory, accelerator, weights and data; downloads nothing and never raises."""
+    """Look at Python, packages, memory, accelerator, speed, weights and data; downloads nothing and never raises."""
     version = platform.python_version()
     python = OK if sys.version_info >= (3, 11) else MISSING
     findings = [Finding("Python", python, version, "install Python 3.11 or later and start again"), *_packages()]
@@ -50,7 +55,7 @@ def check() -> list[Finding]:
             import torch  # noqa: F401, seconds, and by far the largest
         except (ImportError, OSError) as error:
             return [*findings, Finding("PyTorch", MISSING, f"does not load ({error})", INSTALL)]
-        findings += [_accelerator(), *_weights_and_data()]
+        findings += [*_computing(), *_weights_and_data()]
     return findings
 
 
@@ -58,13 +63,21 @@ def report(findings: list[Finding]) -> str:
     """The findings as a table of text, each cure below its row, and one sentence of conclusion."""
     widths = [max(len(finding[column]) for finding in findings) for column in range(2)]
     lines = []
-    for finding in findings:
-        lines.append(f"{finding.what:{widths[0]}}  {finding.state:{widths[1]}}  {finding.found}")
-        if finding.state != OK:
-            lines.append(f"{'':{sum(widths) + 2}}  -> {finding.cure}")
+    for what, state, found, cure in findings:
+        row = f"{what:{widths[0]}}  {state:{widths[1]}}  "
+        lines.append(_wrapped(found, row, " " * len(row)))
+        if state != OK:
+            lines.append(_wrapped(cure, "    -> ", " " * 7))
     missing = [finding.what for finding in findings if finding.state == MISSING]
     lines.append("\nThis machine has what the course needs." if not missing else f"\nMissing: {', '.join(missing)}.")
     return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, others: str) -> str:
+    """Text in lines of WIDTH behind those margins; a command or a path, in double quotes, is never broken."""
+    whole = re.sub('"[^"]*"', lambda quoted: quoted[0].replace(" ", "\0"), text)
+    wrapper = textwrap.TextWrapper(WIDTH, first, others, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(whole).replace("\0", " ")
 
 
 def requirements() -> "list[Requirement]":
@@ -129,11 +142,9 @@ def _packages() -> list[Finding]:
         findings.append(Finding("packages", MISSING, "; ".join(wrong[each] for each in to_run), cure))
     else:
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "torchvision"))
-        findings.append(
-            Finding("packages", OK, f"all {len(wanted) - len(wrong)} that run the notebooks, with {versions}")
-        )
+        findings.append(Finding("packages", OK, f"all {len(wanted) - len(wrong)}, with {versions}"))
     if len(to_run) < len(wrong):
-        cure = f"none needed in Colab and VS Code; elsewhere {INSTALL}"
+        cure = f"{INSTALL} (none needed in Colab and VS Code)"
         found = "; ".join(lack for each, lack in wrong.items() if each.name in TO_OPEN)
         findings.append(Finding("JupyterLab", OPTIONAL, found, cure))
     return findings
@@ -155,16 +166,27 @@ def _enough(what: str, free: int, needed: int, cure: str) -> Finding:
     return Finding(what, state, f"{free / 2**30:.0f} GiB free", f"{cure} until {needed} GiB are free")
 
 
-def _accelerator() -> Finding:
+def _computing() -> list[Finding]:
+    """The GPU, and how long all notebooks will compute without one, by less than a second of SqueezeNet."""
     import torch
 
-    from helpers import device
+    from helpers import catalogue, device, timing
 
-    best = device.accelerator()
-    if best.type == "cpu":
-        cores = f"none; PyTorch computes on {torch.get_num_threads()} CPU cores"
-        return Finding("accelerator", OPTIONAL, cores, "none needed; a CUDA GPU or an Apple chip would be used")
-    return Finding("accelerator", OK, torch.cuda.get_device_name(best) if best.type == "cuda" else "Apple GPU")
+    best, found = device.accelerator(), f"none; PyTorch uses {torch.get_num_threads()} of the CPU's cores"
+    if best.type != "cpu":
+        found = torch.cuda.get_device_name(best) if best.type == "cuda" else "Apple GPU"
+    cure = "none needed: the notebooks are made for CPUs. An NVIDIA GPU or an Apple chip would be used by itself, "
+    cure += "where networks are trained or judge photographs: worth it once you have thousands of photographs"
+    gpu = Finding("GPU", OPTIONAL if best.type == "cpu" else OK, found, cure)
+    model, images = catalogue.build("squeezenet1_1", "cpu"), torch.zeros(8, 3, 224, 224)
+    start, before = time.perf_counter(), time.process_time()
+    slower = timing.cpu_time({"pass": lambda: model(images)}, rounds=5)["pass"] / PASS_SECONDS
+    busy = (time.perf_counter() - start) / max(time.process_time() - before, 0.01)
+    low, high = (round(COURSE_MINUTES * slower * factor) for factor in MARGIN)
+    low, high = max(1, low), max(2, high)
+    cure = f"the CPU is busy: at present about {busy:.0f} times as long; close other programs (or a server limits you)"
+    found = f"{low} to {high} minutes of computing on the CPU for all notebooks"
+    return [gpu, Finding("time", OK if busy < 1.5 else OPTIONAL, found, cure)]
 
 
 def _weights_and_data() -> list[Finding]:
@@ -177,23 +199,17 @@ def _weights_and_data() -> list[Finding]:
         except CourseError as error:
             return Finding(what, MISSING, str(error), cure)
 
-    findings = [
-        look(f"weights of {name}", lambda name=name: pretrained.load(name).source) for name in pretrained.EMBEDDED
-    ]
-    folder = pretrained.weights_file("alexnet").parent
-    cached = [name for name in pretrained.FROM_TORCHVISION if files.exists(pretrained.weights_file(name))]
-    absent = [name for name in pretrained.FROM_TORCHVISION if name not in cached]
-    if cached:
-        findings.append(Finding("weights of torchvision", OK, f'{", ".join(cached)} in "{folder}"'))
-    if absent:
-        cure = f'none needed; downloaded into "{folder}" where a notebook asks for them'
-        findings.append(Finding("weights of torchvision", OPTIONAL, f"without {', '.join(absent)}", cure))
+    names = pretrained.FROM_TORCHVISION
+    cached = sum(files.exists(pretrained.weights_file(name)) for name in names)
+    findings = [look(name, lambda name=name: pretrained.load(name).source) for name in pretrained.EMBEDDED]
+    cure = "none needed; a notebook that asks for one downloads it"
+    state = OK if cached == len(names) else OPTIONAL
     findings += [
-        look("labelled photographs", lambda: f"{len(bundled.labelled_photos())}"),
-        look("free photographs", lambda: f"{len(bundled.free_photos())}"),
-        look("animal silhouettes", lambda: f"{sum(map(len, bundled.animal_shapes())):,}"),
+        Finding("torchvision", state, f"{cached} of {len(names)} networks downloaded", cure),
+        look("photographs", lambda: f"{len(bundled.labelled_photos())} with labels, {len(bundled.free_photos())} more"),
+        look("animal silhouettes", lambda: f"{sum(map(len, bundled.animal_shapes())):,} images"),
     ]
     cure = "none needed; set IMAGENET_DIR to the folder of the validation set, if you have it"
     if "IMAGENET_DIR" not in os.environ:
-        return [*findings, Finding("ImageNet photographs", OPTIONAL, "not set", cure)]
+        return [*findings, Finding("ImageNet photographs", OPTIONAL, "no folder given", cure)]
     return [*findings, look("ImageNet photographs", lambda: f"{len(datasets.imagenet_folder()):,}", cure)]

@@ -1,13 +1,16 @@
-"""The check of the machine where something is missing: packages, memory in a container, letters in the terminal."""
+"""The check of the machine: what is missing, how long the course computes, and how the report fits a terminal."""
 
+import json
 import math
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from helpers import ROOT, machine
+from helpers import ROOT, device, machine, timing
 from tests.colab import __main__ as colab
 
 
@@ -91,3 +94,69 @@ def test_the_report_can_be_printed_where_the_terminal_knows_few_letters(encoding
         [sys.executable, "-m", "helpers"], cwd=ROOT, env=surroundings, capture_output=True, check=True
     )
     assert b"->" in said.stdout
+    assert max(map(len, said.stdout.splitlines())) < 80
+
+
+@pytest.mark.parametrize("name", ["IMAGENET_DIR", "COLAB_RELEASE_TAG"])
+def test_the_report_fits_a_terminal_and_breaks_no_command(name, lacking, monkeypatch):
+    monkeypatch.setenv(name, "/no/such/folder")
+    findings = lacking("no-such-data==1.2", "no-such-weights==0.1.0", "no-such-lab>=4")
+    findings += [
+        machine.Finding("weights", machine.MISSING, "there is " + 20 * "no file " + 'in "/my own/a b"', "look")
+    ]
+    lines = machine.report(findings).splitlines()
+    assert max(map(len, lines)) <= machine.WIDTH
+    commands = [quoted for finding in findings for text in finding for quoted in re.findall('"[^"]*"', text)]
+    assert len(commands) == 3
+    assert all(any(command in line for line in lines) for command in commands)
+    long = machine.report([machine.Finding("folder", machine.OK, f'in "{80 * "a b "}" or so')])
+    assert f'"{80 * "a b "}"' in long  # a command may be wider; nothing else is
+    assert max(len(line) for line in long.splitlines() if '"' not in line) <= machine.WIDTH
+
+
+def computing(monkeypatch, seconds, busy):
+    """The row `time` where a pass takes so many seconds on one core, and `busy` times that by the clock."""
+    clocks = {"perf_counter": iter([0.0, busy]), "process_time": iter([0.0, 1.0])}
+    monkeypatch.setattr(timing, "cpu_time", lambda computations, rounds: dict.fromkeys(computations, seconds))
+    for name, values in clocks.items():
+        monkeypatch.setattr(machine.time, name, lambda values=values: next(values))
+    row = machine._computing()[1]
+    return row, [int(number) for number in re.findall(r"\d+", row.found)]
+
+
+@pytest.mark.parametrize("slower", [0.01, 0.5, 1, 4])
+def test_the_time_is_a_range_that_grows_with_the_time_of_a_pass(slower, monkeypatch):
+    row, (low, high) = computing(monkeypatch, slower * machine.PASS_SECONDS, busy=1.1)
+    assert (row.what, row.state, row.cure == "") == ("time", machine.OK, False)
+    assert low == max(1, round(0.7 * 11 * slower)) and high == max(2, round(1.4 * 11 * slower))
+    assert low < high
+
+
+def test_other_programs_are_named_and_do_not_move_the_range(monkeypatch):
+    quiet, numbers = computing(monkeypatch, 0.1, busy=1)
+    busy, the_same = computing(monkeypatch, 0.1, busy=3.04)
+    assert numbers == the_same and (quiet.state, busy.state) == (machine.OK, machine.OPTIONAL)
+    assert "about 3 times as long" in busy.cure
+
+
+def test_the_time_is_that_of_a_real_pass(monkeypatch):
+    """It computes on the CPU, and leaves threads and random numbers as they are."""
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    gpu, row = machine._computing()
+    low, high = map(int, re.findall(r"\d+", row.found))
+    assert 1 <= low < high < 1000
+    assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert (gpu.state == machine.OPTIONAL) == (device.accelerator().type == "cpu")
+
+
+def test_the_minutes_of_the_course_are_those_that_its_notebooks_give():
+    """Within the margin that the range has."""
+    words = {"half a minute": 30, "minute and a half": 90}
+    seconds = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        opening = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        [given] = re.findall(r"to read, (.*?) to run", opening)
+        number = re.search(r"(\d+) s", given)
+        seconds += int(number[1]) if number else next((each for word, each in words.items() if word in given), 60)
+    low, high = machine.MARGIN
+    assert low < seconds / 60 / machine.COURSE_MINUTES < high
