@@ -5,8 +5,8 @@ import io
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from scipy.stats import binomtest
 from PIL import Image
+from scipy.stats import binomtest
 
 from helpers import pretrained
 from helpers.chapters.start_here import explorer, figures
