@@ -38,7 +38,8 @@ def classify(source: str, paths: list[str]) -> None:
 def main() -> None:
     """Do what the command line asks for."""
     sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the terminal has not
-    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    description = "What this machine has and lacks, and how long the course computes on it."
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=description)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("check", help="what this machine has and lacks, and its speed (the default)")
     named = commands.add_parser("classify", help="what a network says of photographs")
